@@ -1,0 +1,86 @@
+"""Tables of the ledger. The gateway inserts into entries, writers, data keys and sealed inputs; it changes nothing.
+
+Only the sequencer updates ``ledger_writers`` and ``ledger_state`` and inserts positions (see ``roles``).
+Hashes are 32 raw bytes; times are POSIX milliseconds; positions count from 0, a writer's sequence from 1.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, LargeBinary, String, Table
+
+from sidecar.storage.metadata import METADATA
+
+UUID_LENGTH = 36
+"""Characters of a UUID in text."""
+
+STATE = Table(
+    "ledger_state",
+    METADATA,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("origin", String(255), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    # Roots of the full subtrees of the tree over all positions, largest first: checkpoints are made from them.
+    Column("roots", LargeBinary, nullable=False),
+    Column("holder", String(UUID_LENGTH), nullable=False),
+    Column("beat", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="single"),
+)
+"""One row: the ledger exists. ``size`` positions are given; ``holder`` is the sequencer that last was at work."""
+
+WRITERS = Table(
+    "ledger_writers",
+    METADATA,
+    Column("id", String(UUID_LENGTH), primary_key=True),
+    Column("started", BigInteger, nullable=False),
+    # How far the sequencer has come with this writer, and the chain's value there.
+    Column("integrated_seq", BigInteger, nullable=False),
+    Column("integrated_chain", LargeBinary(32), nullable=False),
+    # Last integration, at first the start: silent writers are looked at less often.
+    Column("active", BigInteger, nullable=False, index=True),
+    Column("fault", String(16), nullable=False),
+)
+"""A writer is one serial source of entries; a new one for every process start and after every doubtful commit."""
+
+ENTRIES = Table(
+    "ledger_entries",
+    METADATA,
+    Column("writer", String(UUID_LENGTH), primary_key=True),
+    Column("writer_seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("chain", LargeBinary(32), nullable=False),
+    Column("leaf_hash", LargeBinary(32), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+"""One index only: everything else about an entry is found through its position."""
+
+POSITIONS = Table(
+    "ledger_positions",
+    METADATA,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("writer", String(UUID_LENGTH), nullable=False),
+    Column("writer_seq", BigInteger, nullable=False),
+    Column("leaf_hash", LargeBinary(32), nullable=False, index=True),
+    Column("entry_id", String(UUID_LENGTH), nullable=False, index=True),
+    Index("uq_ledger_positions_writer_writer_seq", "writer", "writer_seq", unique=True),
+)
+"""The log's order, given by the sequencer. Several entries may share an ``entry_id``: the pages of one inquiry."""
+
+DATA_KEYS = Table(
+    "ledger_data_keys",
+    METADATA,
+    Column("id", String(UUID_LENGTH), primary_key=True),
+    Column("created", BigInteger, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+)
+"""A process's short-lived data key, wrapped for the recipients' public keys (age): no private key on the gateway."""
+
+SEALED_INPUTS = Table(
+    "ledger_sealed_inputs",
+    METADATA,
+    # The key of AES-GCM and its nonce identify a row: a repeated nonce cannot be stored.
+    Column("key_id", String(UUID_LENGTH), primary_key=True),
+    Column("nonce", LargeBinary(12), primary_key=True),
+    Column("entry_id", String(UUID_LENGTH), nullable=False, index=True),
+    Column("ciphertext", LargeBinary, nullable=False),
+)
+"""The decision's inputs, for replay, sealed under a data key."""
