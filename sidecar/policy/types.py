@@ -373,6 +373,10 @@ class Engine(Protocol):
     name: str
     revision: str
 
+    @property
+    def available(self) -> bool:
+        """Whether the engine is there, without asking it; nothing remembered is given while it is not."""
+
     def decide(self, facts: Facts) -> Decision:
         """Decide a request (step 4). Memoised by the digest of the canonical facts."""
 
