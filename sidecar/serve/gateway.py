@@ -1,0 +1,63 @@
+"""The gateway child: granian's workers around the WSGI application (PEP 3333).
+
+Run by ``sidecar serve`` as ``python -m sidecar.serve.gateway`` with the settings file in ``SIDECAR_CONFIG``. Granian
+itself replaces a worker that ends and lets requests under way finish on SIGTERM.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.log import LogLevels
+from granian.server.mp import MPServer as Granian
+
+from sidecar.serve.process import PARENT_ENV, die_with_parent
+from sidecar.settings import Settings, load
+
+WORKER = "sidecar.serve.worker:application"
+BACKLOG = 2048
+BACKPRESSURE = 1024
+"""Requests a worker holds at once: more than any deployment has clients, for a client turned away learns nothing."""
+RESPAWN_SECONDS = 0.5
+DRAIN_SECONDS = 30
+"""Longest that a request under way may take to finish after SIGTERM: longer than all time-outs on its path."""
+
+
+def server(settings: Settings) -> Granian:
+    """Granian as the settings want it; ``serve`` blocks until SIGTERM or SIGINT."""
+    web = settings.server
+    return Granian(
+        WORKER,
+        address=web.bind,
+        port=web.port,
+        interface=Interfaces.WSGI,
+        workers=web.workers,
+        blocking_threads=web.threads,
+        http=HTTPModes.http1,
+        websockets=False,
+        loop=Loops.asyncio,
+        backlog=BACKLOG,
+        backpressure=BACKPRESSURE,
+        log_level=LogLevels.warning,
+        log_access=False,
+        ssl_cert=settings.path(web.tls_certificate) if web.tls_certificate else None,
+        ssl_key=settings.path(web.tls_key_file) if web.tls_key_file else None,
+        respawn_failed_workers=True,
+        respawn_interval=RESPAWN_SECONDS,
+        workers_kill_timeout=DRAIN_SECONDS,
+    )
+
+
+def main() -> int:
+    """Serve until told to end."""
+    die_with_parent()
+    os.environ[PARENT_ENV] = str(os.getpid())  # the workers' parent is this process
+    server(load(Path(os.environ["SIDECAR_CONFIG"]))).serve()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
