@@ -28,7 +28,7 @@ CLASSIFICATION_ENTRYPOINT = "sidecar/sealing/classification"
 """Path of the records' classification; its input is ``{"records": [Attributes.as_input(), …]}``."""
 
 ALERTS_ENTRYPOINT = "sidecar/alerts/raised"
-"""Path of the alerts; its input is the entry's clear fields."""
+"""Path of the alerts; its input is ``{"entry": the entry's clear fields}``."""
 
 FILTER_ENTRYPOINT = "sidecar/sealing/open"
 """Path of the rule that is compiled to the filter, with ``input.record`` unknown."""
@@ -90,7 +90,8 @@ def classifications(answer: Any, kinds: tuple[str, ...]) -> list[Classification]
 
     Args:
         answer: the parsed JSON value of the entry point.
-        kinds: the kinds of the records that were asked about; each row must be of its record's kind.
+        kinds: the kinds of the records that were asked about; each row must be of its record's kind,
+            or ``unknown`` where the revision does not know that kind.
 
     Raises:
         EngineUnavailable: another number of rows than records, or a row of another shape or kind.
@@ -103,11 +104,11 @@ def classifications(answer: Any, kinds: tuple[str, ...]) -> list[Classification]
 
 def _classification(row: Any, kind: str) -> Classification:
     found = _object(row, _CLASSIFICATION_KEYS, "classification")
-    if found["class"] != kind:
+    if found["class"] not in (kind, RecordKind.UNKNOWN):
         raise EngineUnavailable("classification: a row is of another class than its record")
     return Classification(
         is_open=_boolean(found["open"], "classification.open"),
-        record_class=kind,
+        record_class=str(found["class"]),
         grounds=_names(found["grounds"], _RULE, "grounds"),
         review=_boolean(found["review"], "classification.review"),
     )

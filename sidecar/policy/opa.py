@@ -155,7 +155,7 @@ class OpaEngine:
 
     def alerts(self, entry: Mapping[str, Any]) -> list[AlertFinding]:
         """Alerts that an entry's clear fields raise."""
-        return decode.alerts(self._evaluate(decode.ALERTS_ENTRYPOINT, dict(entry)))
+        return decode.alerts(self._evaluate(decode.ALERTS_ENTRYPOINT, {"entry": dict(entry)}))
 
     def close(self) -> None:
         """Stop listening and drop this thread's connection; a later call raises ``EngineUnavailable``."""

@@ -299,15 +299,21 @@ def _end_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def run_opa(binary: OpaBinary, arguments: Sequence[str], *, seconds: float = 60.0) -> str:
-    """Run an OPA command to its end and return what it printed.
+def run_opa(binary: OpaBinary, arguments: Sequence[str], *, folder: Path | None = None, seconds: float = 60.0) -> str:
+    """Run an OPA command to its end, in a folder, and return what it printed.
 
     Raises:
         ConfigurationError: it failed; the text is OPA's own message about the sources.
     """
     try:
         done = subprocess.run(
-            [str(binary.path), *arguments], capture_output=True, text=True, timeout=seconds, check=False, env={}
+            [str(binary.path.absolute()), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            cwd=folder,
+            env={},
         )
     except (OSError, subprocess.SubprocessError) as exc:
         raise ConfigurationError(f"opa {arguments[0]}: {type(exc).__name__}") from exc

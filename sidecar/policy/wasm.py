@@ -90,7 +90,7 @@ class WasmEngine:
 
     def alerts(self, entry: Mapping[str, Any]) -> list[AlertFinding]:
         """Alerts that an entry's clear fields raise."""
-        return decode.alerts(self._evaluate(decode.ALERTS_ENTRYPOINT, dict(entry)))
+        return decode.alerts(self._evaluate(decode.ALERTS_ENTRYPOINT, {"entry": dict(entry)}))
 
     def close(self) -> None:
         """Free the instances; a later call raises ``EngineUnavailable``."""
