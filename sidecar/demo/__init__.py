@@ -1,1 +1,1 @@
-"""TBD."""
+"""The demonstration: everything a deployment has, with synthetic persons, on one machine."""

@@ -1,1 +1,1 @@
-"""TBD."""
+"""The tamper-evident log: entries, commits, order, verification (RFC 6962)."""

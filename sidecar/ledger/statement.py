@@ -13,6 +13,9 @@ from typing import Any
 
 from sidecar.ledger.types import Effect
 
+DONE = -1
+"""Verdict of the statement: entry and effects are written. From 0: index of the required effect that was refused."""
+
 REFUSED = "refused-effect"
 """Marks our own failing cast among the server's errors of class 22P02."""
 
@@ -92,18 +95,18 @@ def for_postgresql(effects: Sequence[Effect]) -> Compiled:
 
 
 def _verdict(required: tuple[str, ...]) -> str:
-    """-1: all done. 0: nothing was written. Anything between may have changed rows, so the failing cast undoes it.
+    """``DONE``, or 0 where nothing was written. Anything between may have changed rows, so the failing cast undoes it.
 
     The cast's argument depends on a count, so that the planner cannot evaluate it in advance.
     """
     if not required:
-        return "SELECT -1"
+        return f"SELECT {DONE}"
     counts = ", ".join(f"(SELECT count(*) FROM r_{name}) AS c{i}" for i, name in enumerate(required))  # noqa: S608  # [a-z_]+
     every = " AND ".join(f"c{i} = 1" for i in range(len(required)))
     none = " AND ".join(f"c{i} = 0" for i in range(len(required)))
     first = " ".join(f"WHEN c{i} <> 1 THEN {i}" for i in range(len(required)))
     return (
-        f"SELECT CASE WHEN {every} THEN -1 WHEN {none} THEN 0 "  # noqa: S608  # numbers only
+        f"SELECT CASE WHEN {every} THEN {DONE} WHEN {none} THEN 0 "  # noqa: S608  # numbers only
         f"ELSE CAST('{REFUSED}:' || (CASE {first} END)::text || ':' AS integer) END FROM (SELECT {counts}) AS counts"
     )
 

@@ -1,1 +1,1 @@
-"""TBD."""
+"""What the procuratorate sees: alerts as CloudEvents with a gapless sequence."""

@@ -1,1 +1,1 @@
-"""TBD."""
+"""The state database: engine, durability, migrations."""
