@@ -50,6 +50,9 @@ class Server(Section):
         None, description="PEM file of the server's certificate; None where a front terminates TLS."
     )
     tls_key_file: Path | None = Field(None, description="PEM file of the server's key.")
+    run_directory: Path = Field(
+        Path("run"), description="Folder for what lives as long as the processes: their ids, the workers' metrics."
+    )
     thin_lane: bool = Field(
         True, description="Dispatch POST /v1/inquiries in front of Flask's routing: same handler, less time."
     )
