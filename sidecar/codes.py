@@ -121,6 +121,7 @@ class Code(StrEnum):
     IDEMPOTENCY_MISMATCH = "idempotency-mismatch"
     IDENTIFIER_INVALID = "identifier-invalid"
     INTERNAL_ERROR = "internal-error"
+    LEDGER_DAMAGED = "ledger-damaged"
     LEDGER_UNAVAILABLE = "ledger-unavailable"
     LETTER_AUDIENCE_MISMATCH = "letter-audience-mismatch"
     LETTER_BASIS_MISMATCH = "letter-basis-mismatch"

@@ -1,0 +1,326 @@
+"""Gives entries their gapless positions: one lock holder at a time, one transaction a batch, projections included.
+
+Per writer, entries are taken in sequence and only while its chain holds; the writers' heads are merged by entry time
+and id. A crash at any line leaves either the whole batch or nothing: the next holder goes on from the stored cursors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import heapq
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+from sqlalchemy import Connection, Engine, RowMapping, bindparam, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from sidecar.clock import Clock
+from sidecar.codes import Channel, Code, EntryKind
+from sidecar.errors import LedgerUnavailable, SidecarError
+from sidecar.ledger import merkle
+from sidecar.ledger.build import EntryBuilder, Random, milliseconds, uuid7
+from sidecar.ledger.entry import EntryInvalid, decode
+from sidecar.ledger.projector import Positioned, Projector
+from sidecar.ledger.tables import POSITIONS, STATE, WRITERS
+from sidecar.ledger.types import Effect, EffectRefused, Ledger
+from sidecar.storage.engine import sqlite_file
+
+LOCK_KEY = 0x7365616C65640001
+"""Key of PostgreSQL's advisory lock ("sealed", 1); it is the database's own, so that deployments do not meet."""
+
+HOT_MS = 24 * 3600 * 1000
+"""Writers silent for longer are looked at only every ``SLOW_EVERY`` rounds."""
+
+SLOW_EVERY = 50
+"""Rounds between two looks at all writers."""
+
+BEAT_MS = 5000
+"""How often an idle holder says that it is there."""
+
+_FETCH = text(
+    "SELECT w.id AS writer, w.integrated_seq, w.integrated_chain, e.writer_seq, e.chain, e.leaf_hash, e.body "
+    "FROM ledger_writers w JOIN ledger_entries e ON e.writer = w.id "
+    "AND e.writer_seq > w.integrated_seq AND e.writer_seq <= w.integrated_seq + :batch "
+    "WHERE w.fault = '' AND w.active > :since ORDER BY w.id, e.writer_seq"
+)
+_MARK_FAULT = "UPDATE ledger_writers SET fault = %(fault)s WHERE id = %(writer)s AND fault = '' AND {guard}"
+
+_log = structlog.get_logger(__name__)
+
+
+class Lock(Protocol):
+    """The right to be the sequencer, and the connection to use it with."""
+
+    def acquire(self) -> Connection | None:
+        """A connection while the lock is held; None while another holds it."""
+
+    def release(self) -> None:
+        """Give the lock back; nothing happens when it is not held."""
+
+
+class AdvisoryLock:
+    """PostgreSQL: the lock lives and dies with the very connection that writes, so that a lost lock cannot write."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+
+    def acquire(self) -> Connection | None:
+        """See ``Lock``."""
+        if self._connection is not None:
+            return self._connection
+        connection = self._engine.connect()
+        connection.detach()  # never back to the pool, where the lock would go on being held
+        try:
+            held = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK_KEY}).scalar_one()
+            connection.rollback()
+        except SQLAlchemyError:
+            connection.close()
+            raise
+        if not held:
+            connection.close()
+            return None
+        self._connection = connection
+        return connection
+
+    def release(self) -> None:
+        """See ``Lock``."""
+        if self._connection is not None:
+            with contextlib.suppress(SQLAlchemyError):
+                self._connection.close()
+        self._connection = None
+
+
+class FileLock:
+    """SQLite: an exclusive flock beside the database file; the system frees it when its holder dies."""
+
+    def __init__(self, engine: Engine, file: Path) -> None:
+        self._engine = engine
+        self._path = file.with_name(file.name + ".sequencer.lock")
+        self._file: int | None = None
+        self._connection: Connection | None = None
+
+    def acquire(self) -> Connection | None:
+        """See ``Lock``."""
+        if self._connection is not None:
+            return self._connection
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            return None
+        self._file = file
+        self._connection = self._engine.connect()
+        return self._connection
+
+    def release(self) -> None:
+        """See ``Lock``."""
+        if self._connection is not None:
+            with contextlib.suppress(SQLAlchemyError):
+                self._connection.close()
+        self._connection = None
+        if self._file is not None:
+            os.close(self._file)
+        self._file = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """An entry that waits for its position, with the chain after it."""
+
+    positioned: Positioned
+    chain: bytes
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return str(self.positioned.fields.get("time", "")), str(self.positioned.fields.get("id", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """Why a writer is not gone on with: a ``gap`` in its sequence, a broken ``chain``, an unreadable ``body``."""
+
+    writer: str
+    seq: int
+    fault: str
+
+
+class Sequencer:
+    """One candidate for the lock. ``step`` and ``run`` belong to one thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        ledger: Ledger,
+        clock: Clock,
+        projectors: Sequence[Projector],
+        *,
+        batch: int = 1000,
+        poll_ms: int = 200,
+        random: Random = os.urandom,
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._projectors = tuple(projectors)
+        self._batch = batch
+        self._poll = poll_ms / 1000
+        self._builder = EntryBuilder(clock, random)
+        self._name = uuid7(clock.now(), random)
+        self._rounds = 0
+        self._beat = 0
+        file = sqlite_file(engine)
+        self._lock: Lock = FileLock(engine, file) if file else AdvisoryLock(engine)
+
+    def run(self, stop: threading.Event, report: Callable[[SidecarError | None], None] | None = None) -> None:
+        """Work until ``stop``; after an error wait a poll and try again, for the lock too.
+
+        ``report`` gets each round's error, or None, for readiness and metrics.
+        """
+        while not stop.is_set():
+            error: SidecarError | None = None
+            done: int | None = None
+            try:
+                done = self.step()
+            except SidecarError as exc:
+                error = exc
+                _log.warning("sequencer_failed", error=exc.diagnostics())
+            if report is not None:
+                report(error)
+            if done != self._batch:
+                stop.wait(self._poll)
+        self.release()
+
+    def release(self) -> None:
+        """Let another have the lock."""
+        self._lock.release()
+
+    def step(self) -> int | None:
+        """One round: positions for at most a batch of entries. None when another holds the lock.
+
+        Raises:
+            LedgerUnavailable: the database does not answer; the lock is given back.
+            SidecarError: a projector failed; nothing of the batch is kept, it comes again.
+        """
+        try:
+            connection = self._lock.acquire()
+            if connection is None:
+                return None
+            heads, faults = self._fetch(connection)
+            if heads or self._beat_due():
+                self._integrate(connection, heads)
+        except SQLAlchemyError as exc:
+            self.release()
+            raise LedgerUnavailable("the state database failed the sequencer") from exc
+        for fault in faults:
+            self._record(fault)
+        return len(heads)
+
+    def _fetch(self, connection: Connection) -> tuple[list[_Head], list[_Fault]]:
+        """What comes next, merged, and which writers cannot be gone on with."""
+        slow = self._rounds % SLOW_EVERY == 0
+        self._rounds += 1
+        since = -1 if slow else milliseconds(self._clock.now()) - HOT_MS
+        connection.execution_options(sqlite_begin="DEFERRED")
+        with connection.begin():
+            rows = connection.execute(_FETCH, {"batch": self._batch, "since": since}).mappings().all()
+        runs: list[list[_Head]] = []
+        faults: list[_Fault] = []
+        for _, writer_rows in groupby(rows, key=lambda row: row["writer"]):
+            run: list[_Head] = []
+            fault = _follow(writer_rows, run)
+            runs.append(run)
+            faults += [fault] if fault else []
+        return list(islice(heapq.merge(*runs, key=lambda head: head.key), self._batch)), faults
+
+    def _beat_due(self) -> bool:
+        return milliseconds(self._clock.now()) - self._beat >= BEAT_MS
+
+    def _integrate(self, connection: Connection, heads: Sequence[_Head]) -> None:
+        """Positions, cursors, tree and projections in one transaction."""
+        now = milliseconds(self._clock.now())
+        connection.execution_options(sqlite_begin="IMMEDIATE")
+        with connection.begin():
+            state = connection.execute(select(STATE.c.size, STATE.c.roots)).one()
+            tree = merkle.Range(state.size, [state.roots[i : i + 32] for i in range(0, len(state.roots), 32)])
+            entries = [_place(head.positioned, state.size + i) for i, head in enumerate(heads)]
+            for placed in entries:
+                tree.append(placed.leaf_hash)
+            changes = {"size": tree.size, "roots": b"".join(tree.roots), "holder": self._name, "beat": now}
+            moved = connection.execute(STATE.update().where(STATE.c.size == state.size).values(changes))
+            if moved.rowcount != 1:
+                raise LedgerUnavailable(f"another sequencer is at work at position {state.size}")
+            if entries:
+                connection.execute(POSITIONS.insert(), [_row(placed) for placed in entries])
+                connection.execute(_MOVE_CURSOR, _cursors(heads, now))
+                for projector in self._projectors:
+                    projector.project(connection, entries)
+        self._beat = now
+
+    def _record(self, fault: _Fault) -> None:
+        """One ``system`` entry a fault: whoever marks the writer writes it, nobody twice."""
+        entry = self._builder.build(
+            EntryKind.SYSTEM,
+            Channel.CLI,
+            outcome="error",
+            codes=(Code.LEDGER_DAMAGED,),
+            extra={"fault": fault.fault, "writer": fault.writer, "writer_seq": str(fault.seq)},
+        )
+        mark = Effect("mark_fault", _MARK_FAULT, {"writer": fault.writer, "fault": fault.fault}, required=True)
+        with contextlib.suppress(EffectRefused):
+            self._ledger.commit(entry, [mark])
+
+
+_MOVE_CURSOR = (
+    WRITERS.update()
+    .where(WRITERS.c.id == bindparam("writer"))
+    .values(integrated_seq=bindparam("seq"), integrated_chain=bindparam("chain"), active=bindparam("now"))
+)
+
+
+def _follow(rows: Iterator[RowMapping], run: list[_Head]) -> _Fault | None:
+    """Append a writer's entries to ``run`` as long as sequence and chain hold."""
+    for row in rows:
+        last = run[-1] if run else None
+        seq = (last.positioned.writer_seq if last else row["integrated_seq"]) + 1
+        chain = merkle.chain_next(last.chain if last else row["integrated_chain"], row["leaf_hash"])
+        if row["writer_seq"] != seq:
+            return _Fault(row["writer"], seq, "gap")
+        if row["chain"] != chain:
+            return _Fault(row["writer"], seq, "chain")
+        try:
+            fields = decode(row["body"])
+        except EntryInvalid:
+            return _Fault(row["writer"], seq, "body")
+        run.append(_Head(Positioned(-1, row["writer"], seq, row["leaf_hash"], fields), chain))
+    return None
+
+
+def _place(entry: Positioned, position: int) -> Positioned:
+    return Positioned(position, entry.writer, entry.writer_seq, entry.leaf_hash, entry.fields)
+
+
+def _row(entry: Positioned) -> dict[str, Any]:
+    return {
+        "position": entry.position,
+        "writer": entry.writer,
+        "writer_seq": entry.writer_seq,
+        "leaf_hash": entry.leaf_hash,
+        "entry_id": str(entry.fields.get("id", "")),
+    }
+
+
+def _cursors(heads: Sequence[_Head], now: int) -> list[dict[str, Any]]:
+    """Each writer's last entry of the batch."""
+    last = {head.positioned.writer: head for head in heads}
+    return [
+        {"writer": writer, "seq": head.positioned.writer_seq, "chain": head.chain, "now": now}
+        for writer, head in last.items()
+    ]
