@@ -163,10 +163,10 @@ def read_shape(value: Mapping[str, Any], page_size: int, max_page_size: int) -> 
         max_page_size: largest page size of the deployment.
 
     Raises:
-        RequestInvalid: ``body-invalid`` (422); the text names the member, never its value.
+        RequestInvalid: ``body-invalid`` or ``field-unknown`` (422); the text names the member, never its value.
     """
     if not value.keys() <= _MEMBERS:
-        raise _misshapen("the body has an unknown member")
+        raise RequestInvalid(Code.FIELD_UNKNOWN, "the body has an unknown member")
     if ("subject" in value) == ("filter" in value):
         raise _misshapen("exactly one of subject and filter is expected")
     basis = _object(value, "basis", frozenset({"instrument", "article"}))

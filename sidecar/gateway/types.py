@@ -58,6 +58,7 @@ class Request:
     headers: Mapping[str, str]  # lower-case names
     body: bytes
     source: str  # peer address, for counting unauthenticated attempts
+    query: str = ""  # query string without the question mark; no operation of the gateway takes one
 
 
 @dataclass(frozen=True, slots=True)
