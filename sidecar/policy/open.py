@@ -16,6 +16,7 @@ import structlog
 
 from sidecar.clock import Clock, SystemClock
 from sidecar.errors import ConfigurationError, EngineUnavailable
+from sidecar.law.days import beijing_day
 from sidecar.policy import grid
 from sidecar.policy.crosscheck import CrossCheckEngine
 from sidecar.policy.memo import MemoEngine
@@ -172,7 +173,7 @@ def _opa(settings: Settings, revision: Revision) -> OpaEngine:
 def conformance(settings: Settings, clock: Clock) -> Callable[[Revision], None]:
     """The check for ``revisions.activate``: WebAssembly and filter, and OPA where there is one."""
     binary = find_opa(settings) if settings.policy.engine != "wasm" else None
-    today = int(clock.now().strftime("%Y%m%d"))
+    today = beijing_day(clock.now())
 
     def check(revision: Revision) -> None:
         wasm = WasmEngine(
