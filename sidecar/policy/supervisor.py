@@ -223,8 +223,9 @@ class OpaProcess:
             except OSError as exc:
                 self._failure = exc
                 return
-            self._forward(self._child)
-            status = self._child.wait()
+            with self._child as child:  # closes its pipe
+                self._forward(child)
+                status = child.wait()
             if self._stop.is_set():
                 return
             attempt = 0 if time.monotonic() - began > STABLE_SECONDS else attempt
@@ -268,8 +269,6 @@ class OpaProcess:
                 child.wait()
         if self._thread.is_alive():
             self._thread.join(STOP_SECONDS)
-        if child is not None and child.stderr is not None:
-            child.stderr.close()
         for path in (self.socket_path, self._token_file, self._private("policy.tar.gz"), self._private("authz.tar.gz")):
             path.unlink(missing_ok=True)
 
