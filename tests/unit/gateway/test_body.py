@@ -141,3 +141,9 @@ def test_a_refusal_never_quotes_what_was_sent():
     with pytest.raises(RequestInvalid) as caught:
         body.read_shape({"database": "county", "subject": {"person_id": "330102200506010017\x00"}}, 50, 200)
     assert "330102" not in str(caught.value)
+
+
+def test_an_unknown_member_has_a_code_of_its_own():
+    with pytest.raises(RequestInvalid, match="unknown member") as caught:
+        body.read_shape(GOOD | {"person_id": "330102200506010017"}, 50, 200)
+    assert (caught.value.code, caught.value.status) == ("field-unknown", 422)
