@@ -25,6 +25,7 @@ raised := [alert |
 	alert := by_type[name]
 ] if {
 	input.entry.kind
+	input.entry.codes
 }
 
 by_type[alert.type] := alert if some alert in chosen

@@ -259,6 +259,13 @@ refuse contains {"code": "case-number-invalid", "rules": ["E7", "R12"]} if {
 refuse contains {"code": "case-number-invalid", "rules": ["R12"]} if input.case_number == "malformed"
 
 # METADATA
+# title: Case number in no known state
+# custom:
+#   rule: R12
+#   legal_basis: CPL 286
+refuse contains {"code": "case-number-invalid", "rules": ["R12"]} if not case_number_stated
+
+# METADATA
 # title: Unit letter missing
 # custom:
 #   rule: Q5
@@ -496,6 +503,20 @@ hold contains {"code": "undertaking-missing", "rules": ["Q8"], "missing": "under
 }
 
 # METADATA
+# title: Undertaking in no known state
+# custom:
+#   rule: Q8
+#   legal_basis: IM 16-17
+hold contains {"code": "undertaking-missing", "rules": ["Q8"], "missing": "undertaking"} if not undertaking_stated
+
+# METADATA
+# title: Copies of documents neither asked for nor not
+# custom:
+#   rule: Q9
+#   legal_basis: IM 16(3)
+hold contains {"code": "copies-not-approved", "rules": ["Q9"], "missing": "copies_approval"} if not documents_stated
+
+# METADATA
 # title: Copies of documents not approved as necessary
 # custom:
 #   rule: Q9
@@ -518,6 +539,12 @@ review contains {"code": "organ-needs-review", "rules": ["R14"]} if {
 	class_of(input.organ, input.purpose) == "state_organ"
 	params.purposes[input.purpose].gate == "judicial"
 }
+
+case_number_stated if input.case_number in {"court_form", "free_form", "malformed", "missing"}
+
+undertaking_stated if input.undertaking.state in {"absent", "signed"}
+
+documents_stated if input.documents in {false, true}
 
 certificate_presented if input.certificate in {"expired", "revoked", "suspended", "valid"}
 

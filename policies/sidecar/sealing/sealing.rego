@@ -190,12 +190,16 @@ explains("R5", r) if term_doubtful(r)
 
 explains("R2", r) if not kind_known(r)
 
+explains("R2", r) if kind_contradicts_age(r)
+
 # A person looks at the doubts that no rule can settle (R2).
 default needs_review(_) := false
 
 needs_review(r) if not age_known(r)
 
 needs_review(r) if not kind_known(r)
+
+needs_review(r) if kind_contradicts_age(r)
 
 needs_review(r) if not separation_known(r)
 
@@ -291,5 +295,17 @@ finding_doubtful(r) if {
 	r.minor == "straddles"
 	r.kind in params.criminal_kinds.value
 	r.main_acts == "after"
-	not is_open(r)
+	not over_threshold(r)
+}
+
+over_threshold(r) if {
+	r.exempted == false
+	r.sentence_months > params.seal_max_months.value
+	r.sentence_months <= params.term_max.value
+}
+
+# A grown-up's record of a kind that only a minor's procedure knows: withheld, and one of the two facts is wrong.
+kind_contradicts_age(r) if {
+	r.minor == "no"
+	r.kind in params.minors_kinds.value
 }
