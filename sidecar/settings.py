@@ -95,6 +95,10 @@ class Issuer(Section):
     jwks_url: str | None = Field(
         None, description="Key set from this URL only; `jku` and `x5u` of a token are never followed."
     )
+    jwks_insecure: bool = Field(
+        False, description="Allow plain http:// to another host for jwks_url; for closed test networks only."
+    )
+    ca_file: Path | None = Field(None, description="PEM file of the authority that vouches for jwks_url's server.")
     roles: list[str] = Field(description="Roles accepted from this issuer.")
     claims: dict[str, str] = Field(
         default_factory=dict, description="Our claim name → the issuer's claim path, e.g. `unit: org.uscc`."
