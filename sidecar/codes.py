@@ -108,6 +108,7 @@ class Code(StrEnum):
     CERTIFICATE_REVOKED = "certificate-revoked"
     CERTIFICATE_SUSPENDED = "certificate-suspended"
     CHANNEL_NOT_ALLOWED = "channel-not-allowed"
+    CLOCK_BEHIND = "clock-behind"
     CONFIGURATION_INVALID = "configuration-invalid"
     COPIES_NOT_APPROVED = "copies-not-approved"
     CURSOR_INVALID = "cursor-invalid"

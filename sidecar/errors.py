@@ -80,6 +80,13 @@ class LedgerUnavailable(SidecarError):
     status = 503
 
 
+class ClockBehind(SidecarError):
+    """Our clock is behind the last entry by more than a minute (503): validities cannot be judged, so deny."""
+
+    code = "clock-behind"
+    status = 503
+
+
 class DatabaseUnavailable(SidecarError):
     """The legacy database is down or refused us (502)."""
 
