@@ -1,0 +1,120 @@
+"""``sidecar ledger``: verify and export the audit ledger."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+from sqlalchemy.exc import SQLAlchemyError
+
+from sidecar.cli.context import State, json_option, pass_state, print_json
+from sidecar.errors import ConfigurationError, LedgerUnavailable
+from sidecar.ledger.export import export as write_export
+from sidecar.ledger.verify import Export, Report, verify_database
+from sidecar.ledger.verify import verify as verify_source
+from sidecar.storage.engine import open_state
+
+
+@click.group()
+def ledger() -> None:
+    """Verify and export the audit ledger."""
+
+
+@ledger.command("verify")
+@click.option(
+    "--export",
+    "exported",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Verify this exported folder instead of the state database.",
+)
+@click.option("--size", type=click.IntRange(min=0), help="Size that was kept elsewhere, with --root.")
+@click.option("--root", help="Root (base64) that was kept elsewhere; the ledger must begin with that tree.")
+@json_option
+@pass_state
+def verify(state: State, exported: Path | None, size: int | None, root: str | None, as_json: bool) -> int:
+    """Verify every entry, chain, position and event; exit status 1 where anything is wrong."""
+    expected = _expected(size, root)
+    with _bar() as bar:
+        task = bar.add_task("Verifying …", total=None)
+        options: dict[str, Any] = {
+            "expected": expected,
+            "progress": lambda done, total: bar.update(task, completed=done, total=total),
+        }
+        report = _from_export(exported, options) if exported else _from_database(state, options)
+    _tell(report, as_json)
+    return 0 if report.ok else 1
+
+
+def _expected(size: int | None, root: str | None) -> tuple[int, bytes] | None:
+    if size is None and root is None:
+        return None
+    if size is None or root is None:
+        raise click.UsageError("--size and --root belong together")
+    try:
+        return size, base64.b64decode(root, validate=True)
+    except ValueError as exc:
+        raise click.UsageError("--root: expected base64") from exc
+
+
+def _from_database(state: State, options: dict[str, Any]) -> Report:
+    engine = open_state(state.settings)
+    try:
+        return verify_database(engine, **options)
+    except SQLAlchemyError as exc:
+        raise LedgerUnavailable("the state database does not answer, or `sidecar db upgrade` has not run") from exc
+    finally:
+        engine.dispose()
+
+
+def _from_export(folder: Path, options: dict[str, Any]) -> Report:
+    if not (folder / "manifest.json").is_file():
+        raise ConfigurationError(f"{folder}: holds no manifest.json; the export was broken off, export again")
+    try:
+        return verify_source(Export(folder), **options)
+    except (ValueError, KeyError, TypeError) as exc:
+        raise ConfigurationError(f"{folder}: cannot be read as an export: {type(exc).__name__}") from exc
+
+
+def _tell(report: Report, as_json: bool) -> None:
+    root = base64.b64encode(report.root).decode("ascii")
+    if as_json:
+        fault = report.fault
+        facts = {"origin": report.origin, "size": report.size, "root": root, "writers": report.writers}
+        facts |= {"pending": report.pending, "events": report.events, "ok": report.ok}
+        shown = {"kind": fault.kind, "position": fault.position, "text": fault.text} if fault else None
+        print_json({**facts, "fault": shown})
+    elif report.fault:
+        click.echo(f"{report.origin}: NOT intact: {report.fault.kind} at {report.fault.position}: {report.fault.text}")
+    else:
+        click.echo(
+            f"{report.origin}: intact: {report.size} entries of {report.writers} writers, {report.pending} waiting, "
+            f"{report.events} events, root {root}"
+        )
+
+
+@ledger.command("export")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@json_option
+@pass_state
+def export(state: State, folder: Path, as_json: bool) -> None:
+    """Write the ledger to an empty FOLDER as JSON lines that `ledger verify --export` reads without the database."""
+    engine = open_state(state.settings)
+    try:
+        with _bar() as bar:
+            task = bar.add_task("Exporting …", total=None)
+            count = write_export(engine, folder, lambda done: bar.update(task, completed=done))
+    finally:
+        engine.dispose()
+    if as_json:
+        print_json({"folder": str(folder), "size": count})
+    else:
+        click.echo(f"{count} entries in {folder}")
+
+
+def _bar() -> Progress:
+    console = Console(stderr=True)
+    return Progress(console=console, transient=True, disable=not console.is_terminal)
