@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sidecar.clock import Clock
 from sidecar.errors import LedgerUnavailable
 from sidecar.identity.keysets import KeySetUnusable, VerificationKey, parse_key_set
-from sidecar.identity.tables import OFFICERS, REGISTRY_STATE, REVOKED_TOKENS, UNIT_KEYS, UNITS
+from sidecar.identity.tables import OFFICERS, REGISTRY_REVISIONS, REVOKED_TOKENS, UNIT_KEYS, UNITS
 from sidecar.identity.types import Unit
 from sidecar.law.days import beijing_day
 from sidecar.storage.engine import reading
@@ -108,24 +108,26 @@ class Registry:
 
 def load_snapshot(connection: Connection, now: int, old: Snapshot | None = None) -> Snapshot:
     """Read the current revision; ``old`` saves reading rows that did not change. ``now``: POSIX seconds."""
-    revision = connection.execute(select(REGISTRY_STATE.c.revision)).scalar_one_or_none() or 0
+    newest = select(REGISTRY_REVISIONS).order_by(REGISTRY_REVISIONS.c.number.desc()).limit(1)
+    row = connection.execute(newest).first()
+    revision, batch = (row.number, row.batch) if row else (0, "")
     tokens = select(REVOKED_TOKENS.c.issuer, REVOKED_TOKENS.c.token_id)
     kept = tokens.where(REVOKED_TOKENS.c.expires > now - REVOKED_MARGIN_SECONDS)
     revoked = frozenset((row.issuer, row.token_id) for row in connection.execute(kept))
     if old is not None and old.revision == revision:
         return Snapshot(revision, old.units, old.keys, old.officers, revoked)
     return Snapshot(
-        revision, _units(connection, revision), _keys(connection, revision), _officers(connection, revision), revoked
+        revision, _units(connection, batch), _keys(connection, batch), _officers(connection, batch), revoked
     )
 
 
-def _units(connection: Connection, revision: int) -> Mapping[str, Unit]:
-    rows = connection.execute(select(UNITS).where(UNITS.c.revision == revision))
+def _units(connection: Connection, batch: str) -> Mapping[str, Unit]:
+    rows = connection.execute(select(UNITS).where(UNITS.c.batch == batch))
     return MappingProxyType({row.code: Unit(row.code, row.name, row.organ, row.region, row.state) for row in rows})
 
 
-def _keys(connection: Connection, revision: int) -> Mapping[tuple[str, str], UnitKey]:
-    rows = connection.execute(select(UNIT_KEYS).where(UNIT_KEYS.c.revision == revision))
+def _keys(connection: Connection, batch: str) -> Mapping[tuple[str, str], UnitKey]:
+    rows = connection.execute(select(UNIT_KEYS).where(UNIT_KEYS.c.batch == batch))
     found = {}
     for row in rows:
         key = read_unit_key(row.jwk)
@@ -143,6 +145,6 @@ def read_unit_key(jwk: str) -> VerificationKey | None:
     return key
 
 
-def _officers(connection: Connection, revision: int) -> Mapping[tuple[str, str], str]:
-    rows = connection.execute(select(OFFICERS).where(OFFICERS.c.revision == revision))
+def _officers(connection: Connection, batch: str) -> Mapping[tuple[str, str], str]:
+    rows = connection.execute(select(OFFICERS).where(OFFICERS.c.batch == batch))
     return MappingProxyType({(row.issuer, row.subject): row.state for row in rows})

@@ -1,29 +1,31 @@
 """Tables of the registry (units, their keys, officers) and of revoked tokens.
 
-An import writes a whole new revision of the registry beside the old one; one statement, committed with its ledger
-entry, makes it the current one. A gateway therefore sees either the old registry or the new one, and a crash leaves
-rows that nothing points to. Times are POSIX seconds, days YYYYMMDD.
+An import writes all rows of a new revision as a *batch* beside the old one; one row in ``registry_revisions``, committed
+with its ledger entry, makes it the current one. A gateway therefore sees the old registry or the new one, and a crash
+leaves rows that nothing points to. Times are POSIX seconds, days YYYYMMDD, both ends of a validity inclusive.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKeyConstraint, Integer, String, Table, Text
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKeyConstraint, String, Table, Text
 
 from sidecar.storage.metadata import METADATA
 
-REGISTRY_STATE = Table(
-    "registry_state",
+REGISTRY_REVISIONS = Table(
+    "registry_revisions",
     METADATA,
-    Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("revision", BigInteger, nullable=False),
-    CheckConstraint("id = 1", name="single"),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("batch", String(36), nullable=False, unique=True),
+    # SHA-256 of the imported file, hex.
+    Column("digest", String(64), nullable=False),
+    Column("imported", BigInteger, nullable=False),
 )
-"""One row: which revision of the registry is current. No row: the registry is empty (revision 0)."""
+"""The highest number is the current revision; without a row the registry is empty. Rows come with their entries only."""
 
 UNITS = Table(
     "units",
     METADATA,
-    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("batch", String(36), primary_key=True),
     Column("code", String(18), primary_key=True),
     Column("name", String(200), nullable=False),
     Column("organ", String(64), nullable=False),
@@ -36,20 +38,20 @@ UNITS = Table(
 UNIT_KEYS = Table(
     "unit_keys",
     METADATA,
-    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("batch", String(36), primary_key=True),
     Column("unit", String(18), primary_key=True),
     Column("kid", String(128), primary_key=True),
     Column("jwk", Text, nullable=False),
     Column("valid_from", BigInteger, nullable=False),
     Column("valid_to", BigInteger, nullable=False),
-    ForeignKeyConstraint(["revision", "unit"], ["units.revision", "units.code"]),
+    ForeignKeyConstraint(["batch", "unit"], ["units.batch", "units.code"]),
 )
 """Public keys with which units sign letters; validity in Beijing days, both ends inclusive (R17)."""
 
 OFFICERS = Table(
     "officers",
     METADATA,
-    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("batch", String(36), primary_key=True),
     Column("issuer", String(255), primary_key=True),
     Column("subject", String(128), primary_key=True),
     Column("state", String(16), nullable=False),
