@@ -235,8 +235,13 @@ _UniqueLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _m
 
 
 def load_yaml(text: str) -> Any:
-    """Parse YAML safely; duplicate keys raise ``SettingsInvalid``."""
-    return yaml.load(text, Loader=_UniqueLoader)  # noqa: S506  # a SafeLoader
+    """Parse YAML safely; duplicate keys and values that cannot be (a 30 February) raise ``SettingsInvalid``."""
+    try:
+        return yaml.load(text, Loader=_UniqueLoader)  # noqa: S506  # a SafeLoader
+    except SettingsInvalid:
+        raise
+    except (ValueError, TypeError, RecursionError) as exc:
+        raise SettingsInvalid(f"a key or value cannot be read: {exc}") from exc
 
 
 def load(file: Path | None) -> Settings:
