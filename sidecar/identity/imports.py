@@ -58,13 +58,13 @@ _ACTIVATE = (
     "INSERT INTO registry_revisions (number, batch, digest, imported) "
     "SELECT CAST(%(number)s AS BIGINT), CAST(%(batch)s AS TEXT), CAST(%(digest)s AS TEXT), "
     "CAST(%(imported)s AS BIGINT) "
-    "WHERE {guard} AND NOT EXISTS (SELECT 1 FROM registry_revisions WHERE number >= CAST(%(number)s AS BIGINT))"
+    "WHERE {guard} AND NOT EXISTS (SELECT 1 FROM registry_revisions WHERE number >= CAST(%(number)s AS BIGINT)) "
+    "ON CONFLICT DO NOTHING"  # of two at the same moment the second waits, and is then refused
 )
 _REVOKE = (
     "INSERT INTO revoked_tokens (issuer, token_id, expires) "
     "SELECT CAST(%(issuer)s AS TEXT), CAST(%(token_id)s AS TEXT), CAST(%(expires)s AS BIGINT) "
-    "WHERE {guard} AND NOT EXISTS (SELECT 1 FROM revoked_tokens "
-    "WHERE issuer = CAST(%(issuer)s AS TEXT) AND token_id = CAST(%(token_id)s AS TEXT))"
+    "WHERE {guard} ON CONFLICT DO NOTHING"
 )
 
 
