@@ -55,8 +55,8 @@ class Claims:
 
     Attributes:
         deployment: issuer of the receipt.
-        inquiry: id of the inquiry.
-        entry: id of the ledger entry (another one for each page).
+        inquiry: id of the inquiry and of its ledger entries.
+        page: which page of the inquiry the answer is, from 1.
         issued: POSIX seconds.
         revision: label of the deciding revision.
         letter: keyed hash of the letter as in the ledger entry; "" without one.
@@ -65,7 +65,7 @@ class Claims:
 
     deployment: str
     inquiry: str
-    entry: str
+    page: int
     issued: int
     revision: str
     letter: str
@@ -76,8 +76,8 @@ class Claims:
         return {
             "iss": self.deployment,
             "iat": self.issued,
-            "jti": self.entry,
             "inquiry": self.inquiry,
+            "page": self.page,
             "revision": self.revision,
             "letter": self.letter,
             "outcome": self.outcome,

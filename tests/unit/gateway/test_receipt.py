@@ -29,14 +29,14 @@ def test_an_outsider_recomputes_the_commitment_from_the_body_alone(answer):
     assert base64.urlsafe_b64encode(mac).decode().rstrip("=") == commitment.answer
 
 
-def test_a_receipt_names_inquiry_entry_revision_letter_and_leaf():
-    claims = receipt.Claims("d", "inq", "ent", 7, "1@x", "lh", "allow")
+def test_a_receipt_names_inquiry_page_revision_letter_and_leaf():
+    claims = receipt.Claims("d", "inq", 2, 7, "1@x", "lh", "allow")
     commitment = receipt.commit_to(b"{}", b"n" * 32)
     assert claims.signed_over(commitment, b"\xff" * 32) == {
         "iss": "d",
         "iat": 7,
-        "jti": "ent",
         "inquiry": "inq",
+        "page": 2,
         "revision": "1@x",
         "letter": "lh",
         "outcome": "allow",

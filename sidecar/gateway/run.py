@@ -1,0 +1,383 @@
+"""The gateway: the ten steps with their ports wired; one typed handler behind every door (P1–P3, P8).
+
+Each request makes one ledger entry of one shape, durable before its answer leaves (P2). What goes wrong on the way is
+an answer too: it is recorded, says nothing about records, and releases nothing. Only a request without a valid token
+is counted by source and minute instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, Final
+
+import orjson
+import structlog
+
+from sidecar.codes import Code, Outcome
+from sidecar.errors import (
+    ClockBehind,
+    LedgerUnavailable,
+    RequestInvalid,
+    RevisionUnapproved,
+    SidecarError,
+    TokenRejected,
+)
+from sidecar.gateway import metrics, receipt, steps
+from sidecar.gateway.cursor import NONCE_BYTES as CURSOR_NONCE_BYTES
+from sidecar.gateway.cursor import Binding, CursorBox, Position
+from sidecar.gateway.ports import OPEN_INQUIRY, SHARE_INQUIRY, Brought, Ports, Runtime, Use
+from sidecar.gateway.problem import CONTENT_TYPE, JSON, problem, response
+from sidecar.gateway.read import Limits, read_inquiry, request_digest
+from sidecar.gateway.types import Inquiry, Request, Response
+from sidecar.identity.types import Officer
+from sidecar.law.days import beijing_day
+from sidecar.ledger.build import salt, timestamp
+from sidecar.ledger.types import Effect, EffectRefused
+from sidecar.policy.types import Decision, Facts
+from sidecar.records.redaction import redact
+from sidecar.records.types import Release, Subject
+
+log = structlog.get_logger(__name__)
+
+CLOCK_TOLERANCE: Final = timedelta(minutes=1)
+"""How far our clock may be behind the last entry: more, and validities cannot be judged."""
+
+_AUTHENTICATE: Final = ("WWW-Authenticate", "Bearer")
+
+
+@lru_cache(maxsize=4096)
+def _facts_json(facts: Facts) -> bytes:
+    return orjson.dumps(facts.as_input(), option=orjson.OPT_SORT_KEYS)
+
+
+class Gateway:
+    """Answers inquiries. Thread-safe.
+
+    Attributes:
+        runtime: what the active revision brings; None, or a fault in its place, denies everything. Assigning another
+            one is how revisions change: each request looks at it once.
+        latest: the latest instant that the ledger is known to have seen.
+    """
+
+    def __init__(self, ports: Ports, limits: Limits, *, inquiry_minutes: int) -> None:
+        self.ports = ports
+        self.limits = limits
+        self.lifetime = inquiry_minutes * 60
+        self.runtime: Runtime | SidecarError = RevisionUnapproved("no revision was loaded yet")
+        self.latest = datetime.min.replace(tzinfo=UTC)
+        self.cursors = CursorBox(ports.keys.cursor_key)
+
+    def seen(self, instant: datetime) -> None:
+        """The ledger has an entry of this instant. A race between threads loses a moment, never more."""
+        self.latest = max(self.latest, instant)
+
+    def handle(self, request: Request) -> Response:
+        """Answer one ``POST /v1/inquiries``; every exception ends in an answer that releases nothing."""
+        now = self.ports.clock.now()
+        try:
+            officer = self.ports.verifier.verify(steps.bearer(request.headers), now)  # 1
+            return _Conduct(self, request, officer, now).run()
+        except TokenRejected as exc:
+            return self._turn_away(request, exc)
+        except LedgerUnavailable as exc:
+            return _unrecorded(exc)
+
+    def _turn_away(self, request: Request, exc: TokenRejected) -> Response:
+        """No valid token: counted by source and minute, not one entry each, so that a flood buries nothing."""
+        metrics.count_unauthenticated(exc.code)
+        try:
+            self.ports.attempts.count(request.source, exc.code)
+        except LedgerUnavailable as unavailable:
+            return _unrecorded(unavailable)
+        body = receipt.released_bytes(problem(exc.status, (exc.code,)))
+        return response(exc.status, CONTENT_TYPE, body, _AUTHENTICATE)
+
+
+def _unrecorded(exc: LedgerUnavailable) -> Response:
+    """P2: what cannot be recorded is not answered. The same bytes whatever was asked."""
+    log.error("ledger-unavailable", code=exc.code)
+    body = receipt.released_bytes(problem(exc.status, (exc.code,)))
+    return response(exc.status, CONTENT_TYPE, body)
+
+
+class _Conduct:
+    """One request on its way through the steps, with what is known of it so far. Used by one thread, once."""
+
+    __slots__ = (
+        "application",
+        "decision",
+        "digest",
+        "expires",
+        "facts",
+        "filter",
+        "gateway",
+        "inquiry",
+        "inquiry_id",
+        "letter",
+        "now",
+        "officer",
+        "officer_id",
+        "page",
+        "ports",
+        "pseudonym_key",
+        "request",
+        "runtime",
+        "said",
+        "seconds",
+        "shared",
+        "subject",
+    )
+
+    def __init__(self, gateway: Gateway, request: Request, officer: Officer, now: datetime) -> None:
+        self.gateway, self.ports, self.runtime = gateway, gateway.ports, gateway.runtime
+        self.request, self.officer, self.now = request, officer, now
+        self.officer_id = f"{officer.issuer}|{officer.subject}"
+        self.seconds = int(now.timestamp())
+        self.inquiry_id, self.page, self.shared = self.ports.ids(), 1, False
+        self.expires = self.seconds + gateway.lifetime
+        self.inquiry: Inquiry | None = None
+        self.said: steps.Stated | None = None
+        self.facts: Facts | None = None
+        self.decision: Decision | None = None
+        self.digest = b""
+        self.subject = self.filter = self.pseudonym_key = self.letter = self.application = ""
+
+    def run(self) -> Response:
+        """The answer, recorded.
+
+        Raises:
+            LedgerUnavailable: it could not be recorded: nothing may be released.
+        """
+        try:
+            return self._inquire_once_or_twice()
+        except EffectRefused as exc:  # nothing was committed: what was fetched is dropped, the refusal is recorded
+            status, code = (422, Code.CURSOR_INVALID) if exc.name == SHARE_INQUIRY else (exc.status, exc.code)
+            return self._problem(status, code, Outcome.REFUSE)
+        except RequestInvalid as exc:
+            return self._problem(exc.status, exc.code, Outcome.REFUSE, str(exc))
+        except LedgerUnavailable:
+            raise
+        except SidecarError as exc:
+            log.warning("inquiry-failed", code=exc.code)
+            return self._problem(exc.status, exc.code, steps.ERROR)
+        except Exception:  # a fault of ours denies and is recorded like any other (P1); its text is not logged
+            log.exception("internal-error")
+            return self._problem(500, Code.INTERNAL_ERROR, steps.ERROR)
+
+    def _inquire_once_or_twice(self) -> Response:
+        try:
+            return self._inquire()
+        except EffectRefused as exc:
+            if exc.name != OPEN_INQUIRY:
+                raise
+            return self._inquire()  # a twin with the same Idempotency-Key was first: now its row is there to be shared
+
+    def _inquire(self) -> Response:
+        inquiry = self.inquiry = read_inquiry(self.request, self.inquiry_id, self.now, self.gateway.limits)  # 2
+        self.digest = request_digest(inquiry)
+        self._note(inquiry)
+        runtime = self._check_standing()
+        after = self._resume(inquiry, runtime)
+        said = self.said = steps.stated(inquiry, runtime.params)
+        brought = self._bring(inquiry, said)  # 3
+        decision = self.decision = self._decide(inquiry, runtime, said, brought)  # 4
+        if decision.outcome is not Outcome.ALLOW:
+            document = steps.refusal(self.inquiry_id, decision)
+            status = steps.STATUS[decision.outcome]
+            return self._record(status, CONTENT_TYPE, document, decision.outcome, decision.codes)
+        use = self._count(inquiry, brought)  # 5
+        release = self._read(inquiry, runtime, decision, after)  # 6, 7, 8
+        cursor = self._next(runtime, release)
+        document = steps.answer(self.inquiry_id, decision, release.records, release.count, cursor)
+        return self._record(200, JSON, document, Outcome.ALLOW, (), effects=use)  # 9, 10
+
+    def _check_standing(self) -> Runtime:
+        """Nothing is decided by a clock that runs behind, or by what was not approved."""
+        if self.now < self.gateway.latest - CLOCK_TOLERANCE:
+            raise ClockBehind("the clock is behind the last entry")
+        if isinstance(self.runtime, Runtime):
+            return self.runtime
+        raise self.runtime
+
+    def _note(self, inquiry: Inquiry) -> None:
+        """Who or what is asked about, as the ledger may know it (P6)."""
+        keys, year, target = self.ports.keys, beijing_day(self.now) // 10000, inquiry.target
+        if not isinstance(target, Subject):
+            conditions = [[c.field, c.operator, c.value] for c in target.conditions]
+            self.filter = keys.keyed_hash("search", orjson.dumps(conditions).decode(), year)
+        elif target.person_id is not None:
+            self.pseudonym_key, self.subject = keys.pseudonym("person_id", target.person_id, year)
+        else:
+            named = f"{target.name}/{target.birth_date}"
+            self.pseudonym_key, self.subject = keys.pseudonym("name_birth", named, year)
+        if inquiry.application:
+            self.application = keys.keyed_hash("application", inquiry.application, year)
+        if inquiry.letter:
+            self.letter = keys.keyed_hash("letter", inquiry.letter, year)
+
+    def _resume(self, inquiry: Inquiry, runtime: Runtime) -> tuple[Any, ...] | None:
+        """Where a following page goes on; it shares id and use of its inquiry, and so does a repeated request."""
+        if inquiry.cursor:
+            position = self.gateway.cursors.open(inquiry.cursor, self._binding(runtime), self.seconds)
+            self.inquiry_id, self.page, self.expires = position.inquiry, position.page, position.expires
+            self.shared = True
+            return position.after
+        if inquiry.idempotency_key:
+            twin = self.ports.papers.twin(self.officer_id, inquiry.idempotency_key, self.digest, self.seconds)
+            if twin is not None:
+                self.inquiry_id, self.expires, self.shared = twin.inquiry, twin.expires, True
+        return None
+
+    def _binding(self, runtime: Runtime) -> Binding:
+        return Binding(self.officer_id, self.digest, runtime.revision)
+
+    def _bring(self, inquiry: Inquiry, said: steps.Stated) -> Brought:
+        brought = self.ports.papers.bring(inquiry, self.officer, said.basis, said.purpose)
+        if (letter := brought.valid_letter) is not None:
+            # One letter has one hash in the ledger, however often it is signed anew (R17).
+            self.letter = self.ports.keys.keyed_hash("letter", letter.counter, beijing_day(self.now) // 10000)
+        return brought
+
+    def _count(self, inquiry: Inquiry, brought: Brought) -> Sequence[Effect]:
+        """Step 5: the use is counted in step 9's statement, on condition that it is still there."""
+        return self.ports.papers.count(
+            Use(
+                inquiry=self.inquiry_id,
+                shared=self.shared,
+                page=self.page,
+                officer=self.officer_id,
+                digest=self.digest,
+                letter=brought.valid_letter,
+                idempotency_key=inquiry.idempotency_key,
+                expires=self.expires,
+                now=self.seconds,
+            )
+        )
+
+    def _decide(self, inquiry: Inquiry, runtime: Runtime, said: steps.Stated, brought: Brought) -> Decision:
+        registry, officer = self.ports.registry, self.officer
+        unit = registry.unit(officer.unit)
+        standing = steps.Standing(
+            officer=registry.officer_state(officer.issuer, officer.subject),
+            organ=unit.organ if unit is not None else "",
+            unit=unit.state if unit is not None else "unknown",
+        )
+        facts = self.facts = steps.facts(
+            officer=officer,
+            standing=standing,
+            inquiry=inquiry,
+            said=said,
+            letter=brought.letter,
+            application=brought.application,
+            undertaking=brought.undertaking,
+            database_known=inquiry.database in runtime.databases,
+        )
+        decision = runtime.engine.decide(facts)
+        if decision.revision != runtime.revision:
+            raise RevisionUnapproved("the decision is of another revision than the active one")
+        return decision
+
+    def _read(self, inquiry: Inquiry, runtime: Runtime, decision: Decision, after: tuple[Any, ...] | None) -> Release:
+        """Steps 6 to 8. Whatever fails here says nothing about rows."""
+        database = runtime.databases[inquiry.database]
+        if database.fault is not None:
+            raise database.fault
+        steps.check_fields(inquiry, decision.views, database.filterable, database.sortable)
+        marks = self.ports.register.marks(inquiry)
+        page = steps.page_request(inquiry, after)
+        fetched = database.connector.fetch(inquiry.target, decision.views, page, marks, self.inquiry_id)
+        classified = runtime.engine.classify([row.attributes for row in fetched.rows])
+        steps.check_classified(len(fetched.rows), classified)
+        return redact(fetched, classified, decision.views)
+
+    def _next(self, runtime: Runtime, release: Release) -> str | None:
+        if release.next is None:
+            return None
+        position = Position(self.inquiry_id, self.page + 1, self.expires, release.next)
+        return self.gateway.cursors.seal(position, self._binding(runtime), self.ports.random(CURSOR_NONCE_BYTES))
+
+    # --- recording -----------------------------------------------------------------------------------------------
+
+    def _problem(self, status: int, code: str, outcome: str, detail: str = "") -> Response:
+        document = problem(status, (code,), inquiry_id=self.inquiry_id, detail=detail)
+        return self._record(status, CONTENT_TYPE, document, outcome, (code,))
+
+    def _record(
+        self,
+        status: int,
+        content_type: str,
+        document: Mapping[str, Any],
+        outcome: str,
+        codes: Sequence[str],
+        *,
+        effects: Sequence[Effect] = (),
+    ) -> Response:
+        """Steps 9 and 10: one entry, durable, then the answer with its receipt, signed while the database flushes."""
+        ports = self.ports
+        commitment = receipt.commit_to(receipt.released_bytes(document), ports.random(receipt.NONCE_BYTES))
+        known = self._known()
+        entry = steps.entry(known, outcome, codes, commitment.answer, salt(ports.random))
+        claims = receipt.Claims(
+            deployment=ports.deployment,
+            inquiry=known.id,
+            page=known.page,
+            issued=self.seconds,
+            revision=known.revision,
+            letter=known.letter,
+            outcome=outcome,
+        )
+        inputs = ports.inputs.effects(known.id, self._inputs(self.facts, commitment.nonce)) if self.facts else ()
+        _, signed = ports.ledger.commit(
+            entry,
+            (*effects, *inputs),
+            lambda leaf: ports.keys.sign_receipt(claims.signed_over(commitment, leaf.hash)),
+        )
+        self.gateway.seen(self.now)
+        metrics.count_inquiry(outcome, known.channel, known.database, status)
+        return response(status, content_type, receipt.with_receipt(commitment.released, signed or ""))
+
+    def _inputs(self, facts: Facts, nonce: str) -> bytes:
+        """What is sealed beside the entry: all that the decision was made from, for replay and dossier."""
+        inquiry, decision = self.inquiry, self.decision
+        stated: dict[str, Any] = {
+            "nonce": nonce,
+            "codes": decision.codes if decision else (),
+            "outcome": decision.outcome if decision else steps.ERROR,
+            "rules": decision.rules if decision else (),
+            "engine": decision.engine if decision else "",
+        }
+        if inquiry is not None:
+            stated |= {
+                "application": inquiry.application,
+                "basis": inquiry.basis,
+                "case_number": inquiry.case_number,
+                "letter": inquiry.letter,
+                "purpose": inquiry.purpose,
+                "reason": inquiry.reason,
+                "target": inquiry.target,
+            }
+        return b'{"facts":' + _facts_json(facts) + b',"inquiry":' + orjson.dumps(stated) + b"}"
+
+    def _known(self) -> steps.Known:
+        runtime, inquiry, said = self.runtime, self.inquiry, self.said
+        databases: Mapping[str, Any] = runtime.databases if isinstance(runtime, Runtime) else {}
+        return steps.Known(
+            id=self.inquiry_id,
+            time=timestamp(self.now),
+            channel=self.request.channel,
+            officer=self.officer_id,
+            unit=self.officer.unit,
+            revision=runtime.revision if isinstance(runtime, Runtime) else "",
+            subject=self.subject,
+            filter=self.filter,
+            pseudonym_key=self.pseudonym_key,
+            database=inquiry.database if inquiry and inquiry.database in databases else "",
+            scope=inquiry.scope if inquiry else "",
+            basis=said.basis if said else "",
+            purpose=said.purpose if said else "",
+            letter=self.letter,
+            application=self.application,
+            page=self.page,
+        )
