@@ -1,0 +1,28 @@
+"""Rights of PostgreSQL roles on the ledger: the gateway may only insert, oversight only read (GB/T 22239)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Part = Literal["gateway", "sequencer", "oversight"]
+
+_INSERTED = ("ledger_writers", "ledger_entries", "ledger_data_keys", "ledger_sealed_inputs")
+_READ_BY_GATEWAY = ("ledger_state", "ledger_writers", "ledger_entries", "alembic_version")
+_LOG = ("ledger_state", "ledger_writers", "ledger_entries", "ledger_positions", "oversight_events", "alembic_version")
+
+
+def grants(part: Part, role: str) -> tuple[str, ...]:
+    """GRANT statements for ``role``, to be run by the tables' owner; papers and registries have their own.
+
+    A gateway that reads entries can look a doubtful commit up; it can neither change nor remove one. The sequencer
+    also commits entries of its own (``system``).
+    """
+    name = '"' + role.replace('"', '""') + '"'
+    read = _READ_BY_GATEWAY if part == "gateway" else _LOG
+    rights = [("SELECT", table) for table in read]
+    if part != "oversight":
+        rights += [("INSERT", table) for table in _INSERTED]
+    if part == "sequencer":
+        rights += [("INSERT", "ledger_positions"), ("INSERT", "oversight_events")]
+        rights += [("UPDATE", "ledger_state"), ("UPDATE", "ledger_writers")]
+    return tuple(f"GRANT {right} ON {table} TO {name}" for right, table in rights)

@@ -1,0 +1,231 @@
+"""Verification names the first bad position and what is wrong with it, in a database and in an export alike."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from sqlalchemy import select
+
+from sidecar.clock import FixedClock
+from sidecar.errors import ConfigurationError
+from sidecar.ledger import merkle
+from sidecar.ledger.export import export
+from sidecar.ledger.open import open_ledger
+from sidecar.ledger.sequencer import Sequencer
+from sidecar.ledger.tables import ENTRIES, POSITIONS, STATE, WRITERS
+from sidecar.ledger.verify import Export, padded, verify, verify_database
+from sidecar.oversight.tables import EVENTS
+from tests.support.state import NOW, entry
+
+SIZE = 8
+
+
+@pytest.fixture
+def log(settings, engine, ledger):
+    """Eight positions of two writers in turn, and one entry without position."""
+    other = open_ledger(settings, FixedClock(NOW), engine=engine)
+    sequencer = Sequencer(engine, ledger, FixedClock(NOW), [])
+    for n in range(SIZE):
+        (other if n % 2 else ledger).commit(entry())
+        sequencer.step()
+    other.close()
+    ledger.commit(entry())
+    with engine.begin() as connection:
+        rows = connection.execute(select(POSITIONS).order_by(POSITIONS.c.position)).all()
+        connection.execute(
+            EVENTS.insert(),
+            [
+                {"seq": n + 1, "id": str(n), "type": "t", "severity": "low", "position": 3 * n,
+                 "leaf_hash": rows[3 * n].leaf_hash, "time": "", "body": b"{}"}
+                for n in range(2)
+            ],
+        )  # fmt: skip
+    yield engine
+    sequencer.release()
+
+
+def change(engine, *statements) -> None:
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def row(engine, position: int):
+    with engine.connect() as connection:
+        return connection.execute(select(POSITIONS).where(POSITIONS.c.position == position)).one()
+
+
+def at(engine, position: int):
+    place = row(engine, position)
+    return (ENTRIES.c.writer == place.writer) & (ENTRIES.c.writer_seq == place.writer_seq)
+
+
+def found(engine) -> tuple[str, int] | None:
+    fault = verify_database(engine).fault
+    return (fault.kind, fault.position) if fault else None
+
+
+def test_a_good_log_verifies_with_its_root(log):
+    done = []
+    with log.connect() as connection:
+        leaves = connection.execute(select(POSITIONS.c.leaf_hash).order_by(POSITIONS.c.position)).scalars().all()
+    report = verify_database(log, progress=lambda *p: done.append(p))
+    assert (report.ok, report.size, report.pending, report.events, report.writers) == (True, SIZE, 1, 2, 2)
+    assert report.root == merkle.root(leaves)
+    assert done[-1] == (SIZE, SIZE)
+    assert verify_database(log, expected=(5, merkle.root(leaves[:5]))).ok
+
+
+def test_a_changed_body_is_found(log):
+    with log.connect() as connection:
+        body = connection.execute(select(ENTRIES.c.body).where(at(log, 4))).scalar_one()
+    change(log, ENTRIES.update().where(at(log, 4)).values(body=body.replace(b'"inquiry"', b'"inquirY"')))
+    assert found(log) == ("changed", 4)
+
+
+def test_a_changed_body_with_its_leaf_hash_made_anew_is_found_by_the_chain(log):
+    with log.connect() as connection:
+        body = connection.execute(select(ENTRIES.c.body).where(at(log, 4))).scalar_one()
+    forged = body.replace(b'"inquiry"', b'"inquirY"')
+    leaf = merkle.leaf_hash(padded(forged))
+    change(
+        log,
+        ENTRIES.update().where(at(log, 4)).values(body=forged, leaf_hash=leaf),
+        POSITIONS.update().where(POSITIONS.c.position == 4).values(leaf_hash=leaf),
+    )
+    assert found(log) == ("changed", 4)
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b"[]", b'{"a": 1}', b'{"pad":"0"}', b'{"b":1,"a":2}', b'"' + b"x" * 9000 + b'"']
+)
+def test_a_body_that_is_not_canonical_is_found(log, body):
+    change(log, ENTRIES.update().where(at(log, 2)).values(body=body))
+    assert found(log) == ("changed", 2)
+
+
+def test_a_dropped_entry_is_found(log):
+    change(log, ENTRIES.delete().where(at(log, 5)))
+    assert found(log) == ("dropped", 5)
+
+
+def test_a_dropped_position_is_found(log):
+    change(log, POSITIONS.delete().where(POSITIONS.c.position == 5))
+    assert found(log) == ("dropped", 5)
+
+
+def test_a_position_cut_out_with_those_behind_moved_up_is_found(log):
+    change(log, POSITIONS.delete().where(POSITIONS.c.position == 2))
+    for position in range(3, SIZE):
+        change(log, POSITIONS.update().where(POSITIONS.c.position == position).values(position=position - 1))
+    assert found(log) == ("dropped", 3)
+
+
+def swap(log, a: int, b: int) -> None:
+    table = POSITIONS.update()
+    for old, new in ((a, 99), (b, a), (99, b)):
+        change(log, table.where(POSITIONS.c.position == old).values(position=new))
+
+
+def test_two_entries_of_one_writer_in_the_wrong_order_are_found(log):
+    swap(log, 2, 4)
+    assert found(log) == ("reordered", 2)
+
+
+def test_entries_of_two_writers_in_the_wrong_order_are_found(log):
+    swap(log, 2, 3)
+    assert found(log) == ("reordered", 0)
+
+
+def test_truncated_positions_are_found(log):
+    change(log, POSITIONS.delete().where(POSITIONS.c.position >= 6))
+    assert found(log) == ("truncated", 6)
+
+
+def test_truncation_with_size_and_tree_set_back_is_found_by_the_cursors(log):
+    tree = merkle.Range()
+    for position in range(6):
+        tree.append(row(log, position).leaf_hash)
+    change(
+        log,
+        POSITIONS.delete().where(POSITIONS.c.position >= 6),
+        STATE.update().values(size=6, roots=b"".join(tree.roots)),
+    )
+    assert found(log) == ("truncated", 6)
+
+
+def test_what_was_kept_elsewhere_finds_a_whole_new_log(log):
+    report = verify_database(log, expected=(5, merkle.EMPTY_ROOT))
+    assert (report.fault.kind, report.ok) == ("changed", False)
+    assert verify_database(log, expected=(SIZE + 1, merkle.EMPTY_ROOT)).fault.kind == "truncated"
+
+
+def test_a_waiting_entry_that_was_dropped_is_found(log, ledger):
+    ledger.commit(entry())
+    with log.connect() as connection:
+        waiting = connection.execute(
+            select(ENTRIES.c.writer, ENTRIES.c.writer_seq)
+            .join(WRITERS, (WRITERS.c.id == ENTRIES.c.writer) & (ENTRIES.c.writer_seq > WRITERS.c.integrated_seq))
+            .order_by(ENTRIES.c.writer_seq)
+        ).first()
+    change(
+        log, ENTRIES.delete().where((ENTRIES.c.writer == waiting.writer) & (ENTRIES.c.writer_seq == waiting.writer_seq))
+    )
+    assert found(log) == ("dropped", -1)
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        (EVENTS.delete().where(EVENTS.c.seq == 1), ("event", 1)),
+        (EVENTS.update().where(EVENTS.c.seq == 2).values(position=4), ("event", 2)),
+        (EVENTS.update().where(EVENTS.c.seq == 2).values(position=400), ("event", 2)),
+        (EVENTS.update().where(EVENTS.c.seq == 2).values(leaf_hash=b"x" * 32), ("event", 2)),
+    ],
+)
+def test_events_that_do_not_follow_from_the_log_are_found(log, statement, fault):
+    change(log, statement)
+    assert found(log) == fault
+
+
+@pytest.fixture
+def exported(log, tmp_path):
+    assert export(log, tmp_path / "export") == SIZE
+    return tmp_path / "export"
+
+
+def lines(folder, name="entries.jsonl"):
+    return (folder / name).read_text().splitlines(keepends=True)
+
+
+def test_an_export_verifies_to_the_same_report(log, exported):
+    assert verify(Export(exported)) == verify_database(log)
+
+
+def test_an_export_never_goes_into_a_folder_with_something_in_it(log, exported):
+    with pytest.raises(ConfigurationError, match="empty folder"):
+        export(log, exported)
+    shutil.rmtree(exported)
+
+
+@pytest.mark.parametrize(
+    ("edit", "fault"),
+    [
+        (lambda e: [*e[:3], e[3].replace("inquiry", "inquirY"), *e[4:]], ("changed", 3)),
+        (lambda e: [*e[:3], *e[4:]], ("dropped", 3)),
+        (lambda e: [*e[:3], e[2], *e[3:]], ("duplicate", 3)),
+        (lambda e: e[:6], ("truncated", 6)),
+        (lambda e: [*e, e[-1].replace('"position": 7', '"position": 8')], ("duplicate", 8)),
+    ],
+)
+def test_a_changed_export_is_found(exported, edit, fault):
+    (exported / "entries.jsonl").write_text("".join(edit(lines(exported))))
+    report = verify(Export(exported))
+    assert (report.fault.kind, report.fault.position) == fault
+
+
+def test_an_event_of_an_entry_that_is_not_exported_is_found(exported):
+    events = lines(exported, "events.jsonl")
+    (exported / "events.jsonl").write_text(events[0] + events[1].replace('"position": 3', '"position": 300'))
+    assert verify(Export(exported)).fault.kind == "event"
