@@ -38,7 +38,7 @@ test_nothing_is_left_out if {
 
 tables := {
 	"alerts", "case_number_forms", "channels", "entitled_classes", "floods", "never", "obligations", "open_only",
-	"papers", "papers_default", "severities", "targets", "undeclared_routes", "view_fields", "views",
+	"papers", "papers_default", "search_classes", "severities", "undeclared_routes", "view_fields", "views",
 }
 
 test_every_parameter_has_a_citation if {
@@ -150,17 +150,7 @@ test_papers_of_sealed_scope if {
 
 test_papers_while_no_row_is_named if params.papers_default.value == {"open": four, "sealed": all_of_unit}
 
-test_targets if {
-	params.targets.value == {
-		"open": {
-			"employer": ["subject"], "judicial": ["search", "subject"], "review": ["subject"],
-			"state_organ": ["subject"], "unit": ["subject"],
-		},
-		"sealed": {
-			"judicial": ["subject"], "review": ["subject"], "state_organ": ["subject"], "unit": ["subject"],
-		},
-	}
-}
+test_search_classes if params.search_classes.value == {"open": ["judicial"], "sealed": []}
 
 scalars := {
 	"majority_years": 18,
@@ -207,7 +197,7 @@ effective := {
 	"findings_known": 20220530,
 	"inquirer_roles": 20130101,
 	"channels": 20130101,
-	"targets": 20220530,
+	"search_classes": 20220530,
 	"letter_kinds": 20130101,
 	"never": 20130101,
 	"open_only": 20130101,
@@ -245,7 +235,7 @@ rules := {
 	"findings_known": ["S6", "R6"],
 	"inquirer_roles": ["Q1"],
 	"channels": ["Q1"],
-	"targets": ["Q10"],
+	"search_classes": ["Q10"],
 	"letter_kinds": ["Q5", "R17"],
 	"never": ["Q11"],
 	"open_only": ["Q12", "R13", "R15", "R16"],

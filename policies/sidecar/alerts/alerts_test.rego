@@ -67,6 +67,14 @@ test_both_codes_of_an_undeclared_route_are_one_alert if {
 	raised({"channel": "proxy", "codes": ["method-not-allowed", "not-found"]}) == undeclared
 }
 
+test_another_code_of_the_proxy_raises_nothing if raised({"channel": "proxy", "codes": ["reason-missing"]}) == []
+
+test_an_inquiry_is_no_flood if raised({"count": 500, "codes": ["reason-missing"]}) == []
+
+test_an_inquiry_raises_all_its_alerts if {
+	count(raised({"codes": ["letter-used", "letter-unit-mismatch"]})) == 2
+}
+
 test_unknown_path_of_the_api_raises_nothing if raised({"codes": ["not-found"]}) == []
 
 flood := [{"type": "sealed-records.attempt.flood.v1", "severity": "low", "rules": ["A1", "R18"]}]
@@ -103,6 +111,7 @@ expected := {
 	"database-closed": ["sealed-records.fault.database-closed.v1", "high", "high", ["R18"]],
 	"engine-unavailable": ["sealed-records.fault.engine-unavailable.v1", "high", "high", ["R18"]],
 	"internal-error": ["sealed-records.fault.internal-error.v1", "high", "high", ["R18"]],
+	"ledger-damaged": ["sealed-records.fault.ledger-damaged.v1", "critical", "critical", ["E3", "R18"]],
 	"ledger-unavailable": ["sealed-records.fault.ledger-unavailable.v1", "critical", "critical", ["E3", "R18"]],
 	"letter-audience-mismatch": ["sealed-records.attempt.letter-audience-mismatch.v1", "medium", "high", ["A1", "Q5", "R18"]],
 	"letter-basis-mismatch": ["sealed-records.attempt.letter-basis-mismatch.v1", "medium", "high", ["A1", "Q5", "R18"]],

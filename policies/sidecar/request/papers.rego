@@ -24,8 +24,6 @@ class_of(organ, _) := class if {
 papers_of(scope, organ, purpose) := params.papers.value[scope][class_of(organ, purpose)][purpose]
 
 # Without a row the default of the scope is asked for, so that one reply names all that is missing.
-default needed := []
-
 needed := papers_of(input.scope, input.organ, input.purpose)
 
 needed := params.papers_default.value[input.scope] if not row_known
@@ -79,12 +77,11 @@ database_known if input.database == "known"
 
 channel_allowed if input.channel in params.channels.value[input.scope]
 
-target_allowed if input.target in params.targets.value[input.scope][class_of(input.organ, input.purpose)]
+target_allowed if input.target == "subject"
 
-# The kind of target is judged once organ, purpose and scope name a row; before that a single subject will do.
 target_allowed if {
-	not row_known
-	input.target == "subject"
+	input.target == "search"
+	class_of(input.organ, input.purpose) in params.search_classes.value[input.scope]
 }
 
 scope_known if input.scope in {"open", "sealed"}
@@ -97,9 +94,10 @@ purpose_known if {
 }
 
 # Some scope has a row for the organ's class and the purpose.
-purpose_of_class if papers_of("open", input.organ, input.purpose)
-
-purpose_of_class if papers_of("sealed", input.organ, input.purpose)
+purpose_of_class if {
+	some scope, _ in params.papers.value
+	papers_of(scope, input.organ, input.purpose)
+}
 
 # Copies of documents: a judicial organ gets the file, any other unit needs them approved as necessary (Q9).
 documents_settled if input.documents == false

@@ -298,10 +298,10 @@ finding_doubtful(r) if {
 	not over_threshold(r)
 }
 
+# A term beyond the bound is doubtful in itself.
 over_threshold(r) if {
 	r.exempted == false
 	r.sentence_months > params.seal_max_months.value
-	r.sentence_months <= params.term_max.value
 }
 
 # A grown-up's record of a kind that only a minor's procedure knows: withheld, and one of the two facts is wrong.

@@ -177,4 +177,13 @@ cases := {
 	"U1: unsealed, not separated": {"change": {"minor": "yes", "sentence_months": 36, "unsealed": true, "joint": "unseparated"}, "open": false, "grounds": ["S1", "S10", "U1"], "review": false},
 	"U1: unsealed non-prosecution": {"change": {"minor": "yes", "kind": "non_prosecution", "sentence_months": -1, "unsealed": true}, "open": false, "grounds": ["S7", "U1"], "review": true},
 	"U1: unsealed, an adult's": {"change": {"minor": "no", "sentence_months": 60, "unsealed": true}, "open": false, "grounds": ["S5", "U1"], "review": true},
+	"S2: exempted non-prosecution of 36 months, before the law": {"change": {"minor": "yes", "kind": "non_prosecution", "sentence_months": 36, "exempted": true, "era": "before_sealing_law"}, "open": false, "grounds": ["S7"], "review": false},
+	"S2: a minor's acquittal said to have 60 months": {"change": {"minor": "yes", "kind": "acquittal", "sentence_months": 60, "era": "before_sealing_law"}, "open": false, "grounds": ["S9"], "review": false},
+	"S3: a minor's acquittal said to have no month": {"change": {"minor": "yes", "kind": "acquittal", "sentence_months": 0, "era": "before_sealing_law"}, "open": false, "grounds": ["S9"], "review": false},
+	"S6 is of both sides: grown up, main acts before": {"change": {"minor": "no", "main_acts": "before", "sentence_months": 36}, "open": true, "grounds": ["S5"], "review": false},
+	"S6 is of both sides: age unknown, main acts before": {"change": {"minor": "unknown", "main_acts": "before", "sentence_months": 36}, "open": false, "grounds": ["S14"], "review": true},
+	"S6: after, life": {"change": {"minor": "straddles", "main_acts": "after", "sentence_months": 9999}, "open": true, "grounds": ["S6"], "review": false},
+	"S6: after, beyond the bound": {"change": {"minor": "straddles", "main_acts": "after", "sentence_months": 10000}, "open": false, "grounds": ["R5", "S6"], "review": true},
+	"S6: after, non-prosecution": {"change": {"minor": "straddles", "main_acts": "after", "kind": "non_prosecution", "sentence_months": -1}, "open": false, "grounds": ["S6", "S7"], "review": false},
+	"S6 is of both sides: a minor, main acts after": {"change": {"minor": "yes", "main_acts": "after", "sentence_months": 36}, "open": false, "grounds": ["S1"], "review": false},
 }
