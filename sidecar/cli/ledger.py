@@ -12,11 +12,11 @@ from rich.progress import Progress
 from sqlalchemy.exc import SQLAlchemyError
 
 from sidecar.cli.context import State, json_option, pass_state, print_json
+from sidecar.cli.database import database
 from sidecar.errors import ConfigurationError, LedgerUnavailable
 from sidecar.ledger.export import export as write_export
 from sidecar.ledger.verify import Export, Report, verify_database
 from sidecar.ledger.verify import verify as verify_source
-from sidecar.storage.engine import open_state
 
 
 @click.group()
@@ -61,13 +61,11 @@ def _expected(size: int | None, root: str | None) -> tuple[int, bytes] | None:
 
 
 def _from_database(state: State, options: dict[str, Any]) -> Report:
-    engine = open_state(state.settings)
-    try:
-        return verify_database(engine, **options)
-    except SQLAlchemyError as exc:
-        raise LedgerUnavailable("the state database does not answer, or `sidecar db upgrade` has not run") from exc
-    finally:
-        engine.dispose()
+    with database(state) as engine:
+        try:
+            return verify_database(engine, **options)
+        except SQLAlchemyError as exc:
+            raise LedgerUnavailable("the state database does not answer, or `sidecar db upgrade` has not run") from exc
 
 
 def _from_export(folder: Path, options: dict[str, Any]) -> Report:
@@ -102,13 +100,9 @@ def _tell(report: Report, as_json: bool) -> None:
 @pass_state
 def export(state: State, folder: Path, as_json: bool) -> None:
     """Write the ledger to an empty FOLDER as JSON lines that `ledger verify --export` reads without the database."""
-    engine = open_state(state.settings)
-    try:
-        with _bar() as bar:
-            task = bar.add_task("Exporting …", total=None)
-            count = write_export(engine, folder, lambda done: bar.update(task, completed=done))
-    finally:
-        engine.dispose()
+    with database(state) as engine, _bar() as bar:
+        task = bar.add_task("Exporting …", total=None)
+        count = write_export(engine, folder, lambda done: bar.update(task, completed=done))
     if as_json:
         print_json({"folder": str(folder), "size": count})
     else:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 
 import click
 from sqlalchemy import Engine
 
 from sidecar.cli.context import State, json_option, pass_state, print_json, print_table, progress
+from sidecar.cli.database import database, database_and_ledger
 from sidecar.errors import ConfigurationError, RevisionUnapproved
 from sidecar.keys.files import read_ed25519_private
-from sidecar.ledger.open import open_ledger
+from sidecar.ledger.types import Ledger
 from sidecar.policy import artefacts, revisions
 from sidecar.policy.artefacts import Artefacts
 from sidecar.policy.open import conformance
 from sidecar.policy.revisions import Revision
 from sidecar.policy.supervisor import find_opa
 from sidecar.settings import Settings
-from sidecar.storage.engine import open_state
 
 _number = click.argument("number", type=click.IntRange(min=1))
 
@@ -40,8 +39,8 @@ def policy() -> None:
 def build(state: State, number: int | None, policies: Path | None, as_json: bool) -> None:
     """Make a revision from policies, the configured catalogs, trusted issuers and security settings."""
     settings = state.settings
-    with closing(_Database(settings)) as database:
-        wanted = number or revisions.last_number(database.engine) + 1
+    with database(state) as engine:
+        wanted = number or revisions.last_number(engine) + 1
     built = _artefacts(settings, policies)
     folder = revisions.build(settings, number=wanted, clock=state.clock, built=built)
     if as_json:
@@ -86,31 +85,24 @@ def activate(state: State, number: int, officer: str, as_json: bool) -> None:
     Runs the whole grid of attribute values through OPA, WebAssembly and the filter first, and refuses on a difference.
     Running servers take it up on SIGHUP or when they start again.
     """
-    with closing(_Database(state.settings)) as database:
-        revision = _activate(state, database.engine, number, officer)
+    with database_and_ledger(state) as (engine, ledger):
+        revision = _activate(state, engine, ledger, number, officer)
     if as_json:
         print_json(_facts(revision))
     else:
         click.echo(f"active: {revision.label}; running servers take it up on SIGHUP")
 
 
-def _activate(state: State, engine: Engine, number: int, officer: str) -> Revision:
+def _activate(state: State, engine: Engine, ledger: Ledger, number: int, officer: str) -> Revision:
     check = conformance(state.settings, state.clock)
 
     def shown(revision: Revision) -> None:
         for _ in progress([revision], "Comparing the engines over the grid …"):
             check(revision)
 
-    with closing(open_ledger(state.settings, state.clock, engine=engine)) as ledger:
-        return revisions.activate(
-            state.settings,
-            number,
-            ledger=ledger,
-            database=engine,
-            clock=state.clock,
-            conformance=shown,
-            officer=officer,
-        )
+    return revisions.activate(
+        state.settings, number, ledger=ledger, database=engine, clock=state.clock, conformance=shown, officer=officer
+    )
 
 
 @policy.command("show")
@@ -118,9 +110,9 @@ def _activate(state: State, engine: Engine, number: int, officer: str) -> Revisi
 @pass_state
 def show(state: State, as_json: bool) -> None:
     """Show the active revision, verified anew, and those that wait for approvals or activation."""
-    with closing(_Database(state.settings)) as database:
-        last = revisions.last_number(database.engine)
-        active = revisions.load_active(database.engine, state.settings) if last else None
+    with database(state) as engine:
+        last = revisions.last_number(engine)
+        active = revisions.load_active(engine, state.settings) if last else None
     waiting = _waiting(state.settings, last)
     if as_json:
         print_json({"active": _facts(active) if active else None, "waiting": waiting})
@@ -152,14 +144,3 @@ def _facts(revision: Revision) -> dict[str, object]:
         "catalogs": sorted(revision.catalogs),
         "source": revision.manifest.source,
     }
-
-
-class _Database:
-    """The state database for one command."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.engine = open_state(settings)
-
-    def close(self) -> None:
-        """Disconnect."""
-        self.engine.dispose()

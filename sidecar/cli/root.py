@@ -13,7 +13,7 @@ from sidecar.cli.context import State
 COMMANDS = {
     "check": "sidecar.cli.operate:check",
     "db": "sidecar.cli.operate:db",
-    "demo": "sidecar.cli.demo:demo",
+    "demo": "sidecar.demo.command:demo",
     "doctor": "sidecar.cli.operate:doctor",
     "keys": "sidecar.cli.keys:keys",
     "ledger": "sidecar.cli.ledger:ledger",
@@ -23,7 +23,7 @@ COMMANDS = {
     "policy": "sidecar.cli.policy:policy",
     "register": "sidecar.cli.papers:register",
     "serve": "sidecar.cli.operate:serve",
-    "units": "sidecar.cli.papers:units",
+    "units": "sidecar.cli.registry:units",
 }
 """Subcommand → where it is defined. Imported late: `sidecar --help` need not load engines and drivers."""
 

@@ -58,7 +58,7 @@ class Child:
         self._not_before = now + BACKOFF_SECONDS[min(self._attempt, len(BACKOFF_SECONDS) - 1)]
         self._attempt += 1
         self._process = None
-        log.error("child-ended", child=self.name, status=process.returncode)
+        log.error("child-ended", worker=self.name, status=process.returncode)
 
     def stop(self, seconds: float) -> bool:
         """End it: SIGTERM, then SIGKILL after ``seconds``; whether it ended by itself."""
@@ -66,6 +66,6 @@ class Child:
             return True
         orderly = end(self._process, seconds)
         if not orderly:
-            log.error("child-killed", child=self.name, after_seconds=seconds)
+            log.error("child-killed", worker=self.name, seconds=seconds)
         self._process = None
         return orderly

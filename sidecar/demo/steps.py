@@ -1,0 +1,304 @@
+"""The steps of the story, in order; each says what is told of it, and breaks its own world when it is asked to."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from sidecar.demo import faults, legacy
+from sidecar.demo.people import HAN, LI, SUN, WANG, WU, ZHAO, ZHOU
+from sidecar.demo.story import (
+    ALLOWED,
+    CASE,
+    NO_GROUND,
+    NOTARISING,
+    POLICE_CASE,
+    PREVENTION,
+    VETTING,
+    Story,
+    Told,
+    alert_code,
+    expect,
+    summary,
+)
+from sidecar.demo.telling import Row, introduce
+from sidecar.demo.world import World, ready, wait_for
+
+
+def complete_papers(story: Story, broken: bool) -> list[Row]:
+    """Police with letter, approved application and undertaking: the file."""
+    subject = legacy.SEALED.SFZH
+    application = story.application(
+        LI, subject, CASE, until="submit" if broken else "undertaking", case_number=POLICE_CASE
+    )
+    letter = story.letter(LI, subject, CASE, scope="sealed")
+    story.recorder.news()
+    answer = story.inquire(
+        LI, subject, CASE, scope="sealed", case_number=POLICE_CASE, letter=letter, application_id=application
+    )
+    row = story.row(LI, answer, Told("the sealed file, with all papers", 200, ALLOWED, "Q5, Q8, Q9"))
+    records = answer.json()["records"]
+    expect("records", 2, len(records))
+    expect("narrative of each", [legacy.SEALED.BZ.decode("gb18030")] * 2, [r.get("story") for r in records])
+    return [row]
+
+
+def no_letter(story: Story, broken: bool) -> list[Row]:
+    """The same without the letter."""
+    subject = legacy.SEALED.SFZH
+    application = story.application(LI, subject, CASE, case_number=POLICE_CASE)
+    more = {"letter": story.letter(LI, subject, CASE, scope="sealed")} if broken else {}
+    story.recorder.news()
+    answer = story.inquire(
+        LI, subject, CASE, scope="sealed", case_number=POLICE_CASE, application_id=application, **more
+    )
+    told = Told("the same, without the unit's letter", 403, ("refuse", ("letter-missing",)))
+    row = story.row(LI, answer, told)
+    expect("missing", ["letter"], answer.json()["missing"])
+    return [row]
+
+
+def forged_token(story: Story, broken: bool) -> list[Row]:
+    """A token under the right name and key id, signed by somebody else."""
+    genuine = story.world.token(LI)
+    header = jwt.get_unverified_header(genuine)
+    claims = jwt.decode(genuine, options={"verify_signature": False})
+    forged = jwt.encode(claims, ec.generate_private_key(ec.SECP256R1()), "ES256", headers={"kid": header["kid"]})
+    answer = story.inquire(genuine if broken else forged, legacy.OPEN.SFZH, CASE, case_number=POLICE_CASE)
+    expect("status", 401, answer.status)
+    expect("code", "token-signature", answer.json().get("code"))
+    recorded = story.recorder.news()
+    expect("ledger", [], recorded.outcomes())
+    return [
+        Row("somebody\nas 民警 李敏", "anything, with a forged token", "refuse 401 token-signature", "Q1", summary(answer),
+            "counted; one entry a minute holds all requests without a valid token"),
+    ]  # fmt: skip
+
+
+def letter_twice(story: Story, broken: bool) -> list[Row]:
+    """A one-time letter, used twice."""
+    letter = story.letter(WANG, legacy.OPEN.SFZH, VETTING, uses=2 if broken else 1)
+    first = story.inquire(WANG, legacy.OPEN.SFZH, VETTING, letter=letter)
+    rows = [story.row(WANG, first, Told("with a one-time letter", 200, ALLOWED, "Q5, R17"))]
+    second = story.inquire(WANG, legacy.OPEN.SFZH, VETTING, letter=letter)
+    told = Told("with the same letter again", 403, ("refuse", ("letter-used",)), "R17, R18", ("letter-used",))
+    return [*rows, story.row(WANG, second, told)]
+
+
+def other_person(story: Story, broken: bool) -> list[Row]:
+    """A letter that names another person."""
+    subject = legacy.OPEN.SFZH
+    letter = story.letter(WANG, subject if broken else legacy.NOBODY, VETTING)
+    answer = story.inquire(WANG, subject, VETTING, letter=letter)
+    code = "letter-subject-mismatch"
+    return [story.row(WANG, answer, Told("with a letter for another person", 403, ("refuse", (code,)), alerts=(code,)))]
+
+
+def three_answers(story: Story, broken: bool) -> list[Row]:
+    """A school with a lawful basis, about a sealed person, a person without record, and one with an open record."""
+    if broken:  # the unmarked record was an adult's all along
+        faults.change_case(story.world, legacy.UNMARKED, CSRQ="19960214")
+    rows, answers = [], []
+    subjects = (
+        ("a person with a sealed record", legacy.UNMARKED.SFZH),
+        ("a person without record", legacy.NOBODY),
+        ("a person with an open record", legacy.OPEN.SFZH),
+    )
+    for asked, subject in subjects:
+        letter = story.letter(WANG, subject, VETTING)
+        answers.append(story.inquire(WANG, subject, VETTING, letter=letter))
+        rows.append(story.row(WANG, answers[-1], Told(asked, 200, ALLOWED, "Q12, Q13, R16")))
+    sealed, nobody, opened = answers
+    expect("answer about the sealed person, but for ids, receipt and Date", nobody.anonymous(), sealed.anonymous())
+    expect("records of the open one", 1, opened.json()["count"])
+    story.teller.bytes("Sealed person: the answer's bytes (own ids, receipt and Date as dots)", sealed)
+    story.teller.bytes("Person without record: the same bytes", nobody)
+    return rows
+
+
+def employer(story: Story, broken: bool) -> list[Row]:
+    """An employer without basis."""
+    ground = VETTING if broken else NO_GROUND
+    more = {"letter": story.letter(ZHAO, legacy.OPEN.SFZH, ground)} if broken else {}
+    answer = story.inquire(ZHAO, legacy.OPEN.SFZH, ground, **more)
+    return [
+        story.row(
+            ZHAO,
+            answer,
+            Told("an applicant's record, without basis", 403, ("refuse", ("basis-missing", "letter-missing"))),
+        )
+    ]
+
+
+def court(story: Story, broken: bool) -> list[Row]:
+    """A court without case number."""
+    more = {"case_number": "（2026）浙0199刑初12号"} if broken else {}
+    answer = story.inquire(SUN, legacy.OPEN.SFZH, CASE, **more)
+    return [story.row(SUN, answer, Told("for a trial, without case number", 403, ("refuse", ("case-number-missing",))))]
+
+
+def three_fields(story: Story, broken: bool) -> list[Row]:
+    """Another unit with complete papers: whether punished, the crime, the term, and nothing else."""
+    subject = legacy.SEALED.SFZH
+    application = story.application(WU, subject, NOTARISING, until="approve" if broken else "undertaking")
+    letter = story.letter(WU, subject, NOTARISING, scope="sealed")
+    story.recorder.news()
+    answer = story.inquire(WU, subject, NOTARISING, scope="sealed", letter=letter, application_id=application)
+    row = story.row(WU, answer, Told("the sealed record, with all papers", 200, ALLOWED, "Q9, R15"))
+    expect("fields of each record", [THREE_FIELDS] * 2, [sorted(r) for r in answer.json()["records"]])
+    return [row]
+
+
+THREE_FIELDS = ["crime", "punished", "term"]
+
+
+def sixty_months(story: Story, broken: bool) -> list[Row]:
+    """Seventeen at the offence: exactly 60 months is sealed, 61 is not."""
+    if broken:
+        faults.change_case(story.world, legacy.SIXTY, XQ_YUE=61)
+    exactly, more = (legacy.SIXTY, "17 years, exactly 60 months", 0), (legacy.SIXTY_ONE, "17 years, 61 months", 1)
+    return _open_questions(story, "S1, S2", exactly, more)
+
+
+def birthday(story: Story, broken: bool) -> list[Row]:
+    """An offence on the 18th birthday is a minor's, the day after an adult's."""
+    if broken:
+        faults.change_case(story.world, legacy.ON_BIRTHDAY, FARQ="20230602")
+    on, after = (legacy.ON_BIRTHDAY, "offence on the 18th birthday", 0), (legacy.AFTER_BIRTHDAY, "the day after", 1)
+    return _open_questions(story, "S5", on, after)
+
+
+def _open_questions(story: Story, rule: str, *cases: tuple[legacy.Case, str, int]) -> list[Row]:
+    """Open-scope questions about one case after the other, and how many records each shows."""
+    rows = []
+    for case, asked, count in cases:
+        answer = story.inquire(HAN, case.SFZH, CASE, case_number=POLICE_CASE)
+        rows.append(story.row(HAN, answer, Told(f"open records: {asked}", 200, ALLOWED, rule)))
+        expect(f"records, {asked}", count, answer.json()["count"])
+    return rows
+
+
+def engine_down(story: Story, broken: bool) -> list[Row]:
+    """OPA killed in the middle, or an unapproved revision swapped in: 503, recorded, nothing released."""
+    opa = story.world.choice.engine == "opa"
+    code = "engine-unavailable" if opa else "revision-unapproved"
+    asked = "while OPA is killed" if opa else "with an unapproved revision swapped in"
+    fault = (
+        contextlib.nullcontext()
+        if broken
+        else faults.opa_killed(story.world)
+        if opa
+        else faults.revision_swapped(story.world)
+    )
+    with fault:
+        down = story.inquire(HAN, legacy.OPEN.SFZH, PREVENTION, case_number=POLICE_CASE)
+    wait_for("the engine's return", lambda: ready(story.world))
+    rows = [story.row(HAN, down, Told(asked, 503, ("error", (code,)), "P1", (code,)))]
+    expect("released", None, down.json().get("records"))
+    return [*rows, _again(story)]
+
+
+def ledger_down(story: Story, broken: bool) -> list[Row]:
+    """The ledger cannot be written: nothing is released."""
+    fault = contextlib.nullcontext() if broken else faults.ledger_unavailable(story.world)
+    token = story.world.token(HAN)
+    with fault:
+        down = story.inquire(token, legacy.OPEN.SFZH, CASE, case_number=POLICE_CASE)
+    wait_for("the ledger's return", lambda: ready(story.world))
+    expect("status", 503, down.status)
+    expect("code", "ledger-unavailable", down.json().get("code"))
+    expect("crime in the answer", False, legacy.OPEN.ZM.encode() in down.raw)
+    recorded = story.recorder.news()
+    expect("ledger", [], recorded.outcomes())
+    row = Row(
+        introduce(HAN),
+        "while the ledger is unavailable",
+        "error 503 ledger-unavailable",
+        "P2, E3",
+        summary(down),
+        "nothing: no entry, hence no answer",
+    )
+    return [row, _again(story)]
+
+
+def _again(story: Story) -> Row:
+    """The same question once the fault is over."""
+    answer = story.inquire(HAN, legacy.OPEN.SFZH, CASE, case_number=POLICE_CASE)
+    row = story.row(HAN, answer, Told("again, the fault is over", 200, ALLOWED, "Q1, Q9"))
+    expect("records", 1, answer.json()["count"])
+    return row
+
+
+def feed(story: Story, broken: bool) -> list[Row]:
+    """The feed as the prosecutor sees it; officers may not read it."""
+    if broken:
+        letter = story.letter(WANG, legacy.NOBODY, VETTING)
+        story.inquire(WANG, legacy.OPEN.SFZH, VETTING, letter=letter)
+    _finish_minute(story.world)
+    story.recorder.news()
+    codes = [alert_code(str(event["type"])) for event in story.recorder.events]
+    expect("alerts", _told_alerts(story.world), codes)
+    refused = story.world.ask("GET", "/oversight/v1/events?after=0", story.world.token(LI))
+    expect("an officer's attempt to read the feed", 403, refused.status)
+    story.recorder.news()
+    return [
+        Row(
+            introduce(ZHOU),
+            f"event {event['sequence']}",
+            str(event["severity"]),
+            ", ".join(event["data"].get("rules", [])),
+            str(event["type"]),
+            f"entry at position {event['position']}\n{event['data'].get('unit', '')} {event['data'].get('officer', '')}",
+        )
+        for event in story.recorder.events
+    ]
+
+
+def _finish_minute(world: World) -> None:
+    """SIGHUP: the workers start anew, and record the attempts that they counted."""
+    before = world.running().get("gateway")
+    world.reload()
+    wait_for("the reload", lambda: world.running().get("gateway") not in {None, before} and ready(world))
+
+
+def _told_alerts(world: World) -> list[str]:
+    engine = "engine-unavailable" if world.choice.engine == "opa" else "revision-unapproved"
+    return ["letter-used", "letter-subject-mismatch", engine, "token-signature"]
+
+
+def verification(story: Story, broken: bool) -> list[Row]:
+    """The ledger verifies: every entry, chain, position and event."""
+    if broken:
+        faults.tamper(story.world)
+    done = story.world.try_cli("ledger", "verify", "--json")
+    report = json.loads(done.stdout or "{}")
+    expect("exit status of `sidecar ledger verify`", (0, None), (done.returncode, report.get("fault")))
+    expect("entries that wait for a position", 0, report["pending"])
+    text = f"{report['size']} entries of {report['writers']} writers, {report['events']} events"
+    return [Row("anybody with\nthe export", "sidecar ledger verify", "intact", "E2", text, f"root {report['root']}")]
+
+
+Step = Callable[[Story, bool], list[Row]]
+
+STEPS: Mapping[str, tuple[str, Step]] = {
+    "complete-papers": ("Police with complete papers and an approved application", complete_papers),
+    "no-letter": ("The same without letter", no_letter),
+    "forged-token": ("A forged token", forged_token),
+    "letter-twice": ("A one-time letter used twice", letter_twice),
+    "other-person": ("A letter for another person", other_person),
+    "three-answers": ("A school with a lawful basis asks about three people", three_answers),
+    "employer": ("An employer without basis", employer),
+    "court": ("A court without case number", court),
+    "three-fields": ("Another unit gets three fields", three_fields),
+    "sixty-months": ("Exactly 60 and 61 months", sixty_months),
+    "birthday": ("The offence on and after the 18th birthday", birthday),
+    "engine-down": ("The policy engine fails", engine_down),
+    "ledger-down": ("The ledger is unavailable", ledger_down),
+    "feed": ("The feed as the prosecutor sees it", feed),
+    "verification": ("The ledger's verification", verification),
+}
+"""Name (for ``DEMO_BREAK``) → title and step, in the order of the story."""

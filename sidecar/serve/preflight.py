@@ -1,0 +1,121 @@
+"""What is checked before anything is served; each finding has the exact fix (P1, P2).
+
+1. The state database answers and its commits are durable, 2. no migration is pending, 3. the ledger is this
+deployment's, 4. the keys are there, 5. the active revision is as approved, 6. its engine can be opened, 7. each legacy
+database passes its canary. Only in step 7 a failure is no reason to stop: that database stays closed and the others go
+on, unless there is none left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Engine as Database
+
+from sidecar.clock import Clock
+from sidecar.errors import ConfigurationError, SidecarError
+from sidecar.keys.ring import FileKeyRing
+from sidecar.ledger.open import check_origin
+from sidecar.policy.open import choose_engine
+from sidecar.policy.revisions import Revision, load_active
+from sidecar.settings import Settings
+from sidecar.storage import migrate
+from sidecar.storage.durability import check_durable
+from sidecar.storage.engine import open_state
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: its name, whether all is well, and what was found or must be done."""
+
+    name: str
+    ok: bool
+    text: str
+
+
+class Preflight:
+    """The checks in order; a later one needs those before it."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self.revision: Revision | None = None
+
+    def findings(self) -> Iterator[Finding]:
+        """Run the checks; ends after the first that fails, but for single databases."""
+        try:
+            state = open_state(self._settings)
+        except SidecarError as exc:
+            yield Finding("state database", ok=False, text=str(exc))
+            return
+        with closing(_Disposed(state)):
+            for name, step in self._steps(state):
+                finding = _finding(name, step)
+                yield finding
+                if not finding.ok:
+                    return
+
+    def _steps(self, state: Database) -> Iterator[tuple[str, Callable[[], str]]]:
+        yield "state database", lambda: _durable(state)
+        yield "migrations", lambda: self._migrated(state)
+        yield "ledger", lambda: self._ledger(state)
+        yield "keys", self._keys
+        yield "revision", lambda: self._revision(state)
+        yield "engine", lambda: choose_engine(self._settings)
+
+    def _migrated(self, state: Database) -> str:
+        missing = migrate.pending(state)
+        if missing:
+            raise ConfigurationError(f"migrations {', '.join(missing)} are pending: run `sidecar db upgrade`")
+        return migrate.head()
+
+    def _ledger(self, state: Database) -> str:
+        check_origin(state, self._settings.deployment.id)
+        return self._settings.deployment.id
+
+    def _keys(self) -> str:
+        folder = self._settings.path(self._settings.keys.directory)
+        return f"receipts are signed by {FileKeyRing.load(folder, self._clock).receipt_kid}"
+
+    def _revision(self, state: Database) -> str:
+        self.revision = load_active(state, self._settings)
+        return self.revision.label
+
+
+@dataclass(frozen=True, slots=True)
+class _Disposed:
+    """An engine with a ``close``."""
+
+    engine: Database
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.engine.dispose()
+
+
+def _durable(state: Database) -> str:
+    check_durable(state)
+    return f"{state.dialect.name}, commits are durable"
+
+
+def _finding(name: str, step: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, ok=True, text=step())
+    except SidecarError as exc:
+        return Finding(name, ok=False, text=str(exc))
+
+
+def require(settings: Settings, clock: Clock) -> None:
+    """Run the checks and stop at one without which nothing can be served.
+
+    Raises:
+        ConfigurationError: with the finding, which is the fix.
+    """
+    for finding in Preflight(settings, clock).findings():
+        if not finding.ok:
+            raise ConfigurationError(f"{finding.name}: {finding.text}")

@@ -1,0 +1,64 @@
+"""The sequencer child: gives entries their positions and projects the alerts that the procuratorate reads.
+
+Run by ``sidecar serve`` as ``python -m sidecar.serve.sequencer`` with the settings file in ``SIDECAR_CONFIG``. Several
+replicas run one each: a lock in the database lets one work, and another take over within a second.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+
+from sidecar.clock import SystemClock
+from sidecar.errors import SidecarError
+from sidecar.ledger.open import open_ledger
+from sidecar.ledger.sequencer import Sequencer
+from sidecar.oversight.projector import AlertProjector
+from sidecar.policy.open import open_engine
+from sidecar.policy.revisions import load_active
+from sidecar.serve.process import die_with_parent
+from sidecar.settings import Settings, load
+from sidecar.storage.engine import open_state
+from sidecar.web.logging import configure
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Sequence until ``stop``.
+
+    Raises:
+        SidecarError: the ledger or the active revision cannot be opened; the parent starts the child again.
+    """
+    clock = SystemClock()
+    state = open_state(settings)
+    try:
+        engine = open_engine(settings, load_active(state, settings), clock=clock)
+        with closing(engine), closing(open_ledger(settings, clock, engine=state)) as ledger:
+            projector = AlertProjector(engine, settings.deployment.id)
+            limits = settings.ledger
+            Sequencer(state, ledger, clock, [projector], batch=limits.batch, poll_ms=limits.poll_ms).run(stop)
+    finally:
+        state.dispose()
+
+
+def main() -> int:
+    """Work until SIGTERM or SIGINT; 0 only when told to end."""
+    die_with_parent()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    settings = load(Path(os.environ["SIDECAR_CONFIG"]))
+    configure(settings.logging)
+    try:
+        run(settings, stop)
+    except SidecarError as exc:
+        sys.stderr.write(f"sequencer: {exc.diagnostics()}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
