@@ -35,25 +35,37 @@ def ring(state: State, as_json: bool) -> None:
 
 
 @generate.command("signing")
-@click.argument("name")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @_folder
 @json_option
 @pass_state
-def signing(state: State, name: str, directory: Path | None, as_json: bool) -> None:
-    """An Ed25519 key pair of an approver, a unit or an issuer: NAME.pem and NAME.pub.pem."""
-    made = make.create_signing_key(_directory(state, directory), name)
-    _tell(as_json, files=[made.private, made.public], kid=made.kid)
+def signing(state: State, names: tuple[str, ...], directory: Path | None, as_json: bool) -> None:
+    """Ed25519 key pairs of approvers, units or issuers: NAME.pem and NAME.pub.pem."""
+    folder = _directory(state, directory)
+    made = {name: make.create_signing_key(folder, name) for name in names}
+    if as_json:
+        print_json(
+            {name: {"kid": k.kid, "private": str(k.private), "public": str(k.public)} for name, k in made.items()}
+        )
+    else:
+        for name, key in made.items():
+            click.echo(f"{name}: {key.private}, {key.public}, kid {key.kid}")
 
 
 @generate.command("dossier")
-@click.argument("name")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @_folder
 @json_option
 @pass_state
-def dossier(state: State, name: str, directory: Path | None, as_json: bool) -> None:
-    """An age identity NAME.age for which dossiers are sealed; keep it off the gateway's machine."""
-    file = _directory(state, directory) / f"{name}.age"
-    _tell(as_json, files=[file], recipient=make.create_age_identity(file))
+def dossier(state: State, names: tuple[str, ...], directory: Path | None, as_json: bool) -> None:
+    """Age identities NAME.age for which dossiers are sealed; keep them off the gateway's machine."""
+    files = {name: _directory(state, directory) / f"{name}.age" for name in names}
+    made = {name: {"file": str(file), "recipient": make.create_age_identity(file)} for name, file in files.items()}
+    if as_json:
+        print_json(made)
+    else:
+        for name, identity in made.items():
+            click.echo(f"{name}: {identity['file']}, recipient {identity['recipient']}")
 
 
 @keys.group("rotate")

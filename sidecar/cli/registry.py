@@ -25,7 +25,9 @@ def units() -> None:
 @click.option("--replace", is_flag=True, help="The file is the whole registry; what it does not name is removed.")
 @json_option
 @pass_state
-def import_command(state: State, file: Path, registrar: str, confirmed_by: str, replace: bool, as_json: bool) -> None:
+def import_command(  # noqa: PLR0917  # click passes options by name
+    state: State, file: Path, registrar: str, confirmed_by: str, replace: bool, as_json: bool
+) -> None:
     """Import units, keys and officers from FILE (YAML), with a ledger entry; gateways take it up by themselves."""
     with database_and_ledger(state) as (engine, ledger):
         organs = load_active(engine, state.settings).params.organs

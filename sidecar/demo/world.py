@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -276,30 +276,17 @@ def _identity_provider(world: World) -> None:
 
 
 def _keys(world: World) -> None:
-    """Keys by ``sidecar keys``, before there are settings: each names its folder."""
+    """Keys by ``sidecar keys``, before there are settings: each call names its folder."""
     folder = world.folder / "keys"
-    for name in APPROVERS:
-        _generate(world, "signing", name, folder / "approvers")
-    for unit in UNITS:
-        _generate(world, "signing", unit.name, folder / "units")
-    for name in DOSSIER_READERS:
-        recipient = _generate(world, "dossier", name, folder / "dossier")["recipient"]
-        world.recipients.append(recipient)
+    _generate(world, "signing", APPROVERS, folder / "approvers")
+    _generate(world, "signing", [unit.name for unit in UNITS], folder / "units")
+    made = _generate(world, "dossier", DOSSIER_READERS, folder / "dossier")
+    world.recipients = [made[name]["recipient"] for name in DOSSIER_READERS]
 
 
-def _generate(world: World, kind: str, name: str, folder: Path) -> dict[str, Any]:
-    command = [
-        sys.executable,
-        "-m",
-        "sidecar.cli",
-        "keys",
-        "generate",
-        kind,
-        name,
-        "--directory",
-        str(folder),
-        "--json",
-    ]
+def _generate(world: World, kind: str, names: Sequence[str], folder: Path) -> dict[str, Any]:
+    arguments = ["keys", "generate", kind, *names, "--directory", str(folder), "--json"]
+    command = [sys.executable, "-m", "sidecar.cli", *arguments]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=world.folder)
     if done.returncode:
         raise DemoFailed(f"sidecar keys generate {kind}: {done.stderr.strip()}")
