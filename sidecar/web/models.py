@@ -153,3 +153,117 @@ class InquiryBySearch(_Stated):
 
 INQUIRY: TypeAdapter[InquiryBySubject | InquiryBySearch] = TypeAdapter(InquiryBySubject | InquiryBySearch)
 """Body of ``POST /v1/inquiries``."""
+
+
+# --- answers -----------------------------------------------------------------------------------------------------
+
+Identifier = Annotated[
+    StrictStr,
+    Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$", description="UUIDv7."),
+]
+Receipt = Annotated[
+    StrictStr,
+    Field(
+        pattern=r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$",
+        description="Compact JWS (EdDSA, `typ: receipt+jwt`); `answer` in it commits to everything else in this body.",
+    ),
+]
+ReasonCode = Annotated[StrictStr, Field(pattern=r"^[a-z]+(-[a-z]+)*$")]
+
+
+class InquiryAnswer(Model):
+    """What is released."""
+
+    inquiry_id: Identifier
+    records: list[dict[str, Any]] = Field(description="Records of this page; fields as the views show them.")
+    count: int = Field(ge=0, description="All records released over all pages.")
+    next_cursor: str | None = Field(description="Where the next page begins; null on the last page.")
+    obligations: list[str] = Field(description="What must be done, or not done, with the answer.")
+    receipt: Receipt
+
+
+class Reason(Model):
+    """One reason."""
+
+    code: ReasonCode
+    title: str
+
+
+class Problem(Model):
+    """A problem document (RFC 9457): the same whoever the subject is."""
+
+    type: str = Field(json_schema_extra={"format": "uri-reference"})
+    title: str
+    status: int = Field(ge=200, le=599)
+    code: ReasonCode = Field(description="The first reason's code.")
+    reasons: list[Reason] = Field(min_length=1)
+    missing: list[str] = Field(description="What should be brought.")
+    rules: list[str] = Field(default=[], description="Rules that carried the decision.")
+    detail: str = Field("", description="What is wrong with the request's form.")
+    inquiry_id: Identifier | None = Field(None, description="The inquiry, where one was recorded.")
+    receipt: Receipt | None = Field(None, description="Proof of what was answered, where it was recorded.")
+
+
+class DatabaseListed(Model):
+    """A database and its declared fields."""
+
+    name: str
+    filterable: list[str]
+    sortable: list[str]
+
+
+class Databases(Model):
+    """The databases."""
+
+    databases: list[DatabaseListed]
+
+
+class KeySet(Model):
+    """A JWK set (RFC 7517)."""
+
+    keys: list[dict[str, Any]] = Field(min_length=1)
+
+
+class Events(Model):
+    """Events after a cursor."""
+
+    events: list[dict[str, Any]] = Field(description="CloudEvents 1.0, oldest first.")
+    next: int = Field(ge=0, description="Cursor of the next page.")
+    last: int = Field(ge=0, description="Sequence of the newest event there is.")
+
+
+class RevisionListed(Model):
+    """An activated revision."""
+
+    number: int = Field(ge=1)
+    label: str
+    digest: str
+    activated: int = Field(description="POSIX milliseconds.")
+
+
+class Revisions(Model):
+    """The latest revisions."""
+
+    revisions: list[RevisionListed]
+
+
+class Health(Model):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Checks(Model):
+    """Single checks of readiness."""
+
+    revision: bool
+    engine: bool
+    ledger: bool
+    databases: bool
+
+
+class Readiness(Model):
+    """Whether inquiries can be answered."""
+
+    status: Literal["ready", "unready"]
+    checks: Checks

@@ -1,0 +1,44 @@
+"""Views for officers' clients: inquiries and the databases there are."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+from flask import Response as FlaskResponse
+
+from sidecar.codes import Role
+from sidecar.gateway.ports import Runtime
+from sidecar.web.problem import flask_response
+from sidecar.web.views import json_response, no_query, officer, services, typed_request
+
+blueprint = Blueprint("api", __name__)
+
+INQUIRERS = (Role.OFFICER, Role.WINDOW, Role.APPROVER, Role.ARCHIVE_CLERK)
+"""Who may know which databases there are."""
+
+
+@blueprint.post("/v1/inquiries")
+def inquire() -> FlaskResponse:
+    """Flask's door to the one handler; the thin lane is the other."""
+    return flask_response(services().gateway.handle(typed_request()))
+
+
+@blueprint.get("/v1/databases")
+def databases() -> FlaskResponse:
+    """Names and declared fields of the databases."""
+    request = typed_request()
+    officer(request, *INQUIRERS)
+    no_query(request)
+    runtime = services().gateway.runtime
+    if not isinstance(runtime, Runtime):
+        raise runtime
+    listed = [
+        {"name": name, "filterable": sorted(database.filterable), "sortable": sorted(database.sortable)}
+        for name, database in sorted(runtime.databases.items())
+    ]
+    return json_response({"databases": listed})
+
+
+@blueprint.get("/v1/keys")
+def keys() -> FlaskResponse:
+    """Public keys of receipts as a JWK set (RFC 7517), for anybody who holds a receipt."""
+    return flask_response(services().public_keys())

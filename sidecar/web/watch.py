@@ -1,0 +1,164 @@
+"""The worker's background thread: takes up a newly activated revision, tries closed databases again, keeps the counts.
+
+One thread a worker looks once a second. What it finds is put in the gateway's one reference, so that a request sees
+either the old revision or the new one, never parts of both. A revision that does not verify puts its fault there
+instead: then every request is denied and recorded (P1).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+from sqlalchemy import Engine as StateDatabase
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from sidecar.errors import LedgerUnavailable, SidecarError
+from sidecar.gateway.ports import Runtime
+from sidecar.gateway.run import Gateway
+from sidecar.ledger.attempts import AttemptCounter
+from sidecar.ledger.tables import STATE, WRITERS
+from sidecar.policy.revisions import Revision, last_number, load_active
+from sidecar.settings import Settings
+from sidecar.storage.engine import reading
+
+log = structlog.get_logger(__name__)
+
+INTERVAL_SECONDS: Final = 1.0
+"""How often the thread looks."""
+
+RETRY_ROUNDS: Final = 10
+"""A closed database's canary is run again after so many looks."""
+
+RETIRE_ROUNDS: Final = 60
+"""A revision that was replaced is closed after so many looks: longer than every time-out on a request's path."""
+
+
+@dataclass(slots=True)
+class _Retired:
+    runtime: Runtime
+    rounds: int
+
+
+class Watch:
+    """Keeps a gateway's runtime the active revision's. ``look`` is one look, for tests and start-up."""
+
+    def __init__(
+        self,
+        *,
+        gateway: Gateway,
+        settings: Settings,
+        state: StateDatabase,
+        attempts: AttemptCounter,
+        compose: Callable[[Revision], Runtime],
+        reopen: Callable[[Runtime], Runtime],
+        close: Callable[[Runtime], None],
+    ) -> None:
+        self._gateway = gateway
+        self._settings = settings
+        self._state = state
+        self._attempts = attempts
+        self._compose, self._reopen, self._close = compose, reopen, close
+        self._number = -1
+        self._rounds = 0
+        self._retired: list[_Retired] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+
+    def start(self) -> None:
+        """Look once, then once a second until ``stop``."""
+        self.look()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, record the last counts, close what the revisions opened."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._tick(final=True)
+        for retired in self._retired:
+            self._close(retired.runtime)
+        if isinstance(self._gateway.runtime, Runtime):
+            self._close(self._gateway.runtime)
+
+    def look(self) -> None:
+        """One look. Nothing that it finds ends the thread."""
+        self._rounds += 1
+        self._revision()
+        self._databases()
+        self._retire()
+        self._tick()
+        self._latest()
+
+    def _run(self) -> None:
+        while not self._stop.wait(INTERVAL_SECONDS):
+            try:
+                self.look()
+            except Exception:  # the thread must go on: without it no revision would ever be taken up again
+                log.exception("watch-failed")
+
+    def _revision(self) -> None:
+        current = self._gateway.runtime
+        try:
+            number = last_number(self._state)
+            if isinstance(current, Runtime) and number == self._number:
+                return
+            found = self._compose(load_active(self._state, self._settings))
+        except SidecarError as exc:
+            self._deny(current, exc)
+            return
+        self._replace(current, found, number)
+
+    def _deny(self, current: Runtime | SidecarError, exc: SidecarError) -> None:
+        """No approved revision can be had: deny, also where one was at work before."""
+        if isinstance(current, Runtime) or current.code != exc.code:
+            log.error("revision-unusable", code=exc.code)
+        self._replace(current, exc, -1)
+
+    def _replace(self, current: Runtime | SidecarError, found: Runtime | SidecarError, number: int) -> None:
+        self._gateway.runtime, self._number = found, number
+        if isinstance(current, Runtime):
+            self._retired.append(_Retired(current, self._rounds))
+        if isinstance(found, Runtime):
+            log.info("revision-active", revision=found.revision)
+
+    def _databases(self) -> None:
+        current = self._gateway.runtime
+        due = self._rounds % RETRY_ROUNDS == 0 and isinstance(current, Runtime)
+        if due and isinstance(current, Runtime) and any(d.fault is not None for d in current.databases.values()):
+            self._gateway.runtime = self._reopen(current)
+
+    def _retire(self) -> None:
+        over = [retired for retired in self._retired if self._rounds - retired.rounds >= RETIRE_ROUNDS]
+        for retired in over:
+            self._retired.remove(retired)
+            self._close(retired.runtime)
+
+    def _tick(self, *, final: bool = False) -> None:
+        try:
+            self._attempts.tick(final=final)
+        except LedgerUnavailable:
+            log.warning("attempts-unrecorded", code=LedgerUnavailable.code)
+
+    def _latest(self) -> None:
+        try:
+            self._gateway.seen(latest_instant(self._state))
+        except SQLAlchemyError:
+            log.warning("ledger-unreadable", code=LedgerUnavailable.code)
+
+
+def latest_instant(state: StateDatabase) -> datetime:
+    """The latest instant the ledger's tables speak of: a writer's start or integration, the sequencer's beat.
+
+    Raises:
+        SQLAlchemyError: the state database does not answer.
+    """
+    with reading(state).connect() as connection:
+        beat = connection.execute(select(STATE.c.beat)).scalar_one_or_none() or 0
+        active = connection.execute(select(func.max(WRITERS.c.active))).scalar_one_or_none() or 0
+    return datetime.fromtimestamp(max(beat, active) / 1000, UTC)
