@@ -13,35 +13,72 @@ SHELL := bash
 PYTHON ?= python3
 BIN := .venv/bin
 ENSURE := $(PYTHON) tools/ensure.py
-BASELINE := sidecar/policy/baseline
 
-.PHONY: help demo test tools dev fmt lint unit conformance functional policies bundle bundle-check docs docs-check clean
+PURE := sidecar/law/*,sidecar/codes.py,sidecar/errors.py,sidecar/records/expr.py,sidecar/records/attributes.py,sidecar/records/redaction.py,sidecar/gateway/steps.py,sidecar/gateway/read.py,sidecar/gateway/body.py,sidecar/gateway/cursor.py,sidecar/gateway/receipt.py,sidecar/gateway/problem.py,sidecar/policy/types.py,sidecar/policy/decode.py,sidecar/policy/filter.py,sidecar/policy/lint.py,sidecar/policy/memo.py,sidecar/policy/params.py,sidecar/ledger/merkle.py,sidecar/ledger/entry.py,sidecar/ledger/build.py
+PURE_LEAST := 95
+OPA = $$($(ENSURE) opa)
+
+.PHONY: help demo test tools dev fmt lint policies mutants bundle bundle-check docs docs-check unit conformance functional clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | column -t -s '	'
 
 demo: ## set up, tell the story, serve until Ctrl-C (ONCE=1: end after the story)
 	@$(ENSURE) venv demo
-	@export SIDECAR_OPA="$$($(ENSURE) opa)"; exec $(BIN)/sidecar demo run $(if $(filter-out 0,$(ONCE)),--once)
+	@if [[ "$${DEMO_ENGINE:-}" != wasm ]]; then export SIDECAR_OPA="$(OPA)"; fi; \
+	exec $(BIN)/sidecar demo $(if $(filter-out 0,$(ONCE)),--once)
 
-test: lint policies bundle-check docs-check unit conformance functional ## all checks and tests
+test: lint docs-check policies bundle-check mutants unit conformance functional ## all checks and tests
 
 tools: ## OPA, Helm and PostgreSQL for the tests
-	@$(ENSURE) opa >/dev/null && $(ENSURE) helm >/dev/null && $(ENSURE) postgres
+	@opa="$(OPA)"; [[ -n "$$opa" ]]
+	@$(ENSURE) helm >/dev/null
+	@$(ENSURE) postgres
 
-dev: ## the environment for development in .venv
+dev: ## the environment for development, in .venv
 	@$(ENSURE) venv dev
 
-fmt: dev ## format Python and Rego
+fmt: dev tools ## format Python and Rego
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix-only .
-	"$$($(ENSURE) opa)" fmt --write policies sidecar/policy/authz.rego
+	"$(OPA)" fmt --write policies sidecar/policy/authz.rego
 
 lint: dev ## format, lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+policies: dev tools ## Rego: format, strict check, tests with full coverage
+	"$(OPA)" fmt --list --fail policies sidecar/policy/authz.rego
+	"$(OPA)" check --strict --capabilities policies/capabilities.json --schema policies/schemas --bundle policies
+	"$(OPA)" test --bundle policies
+	"$(OPA)" test --bundle policies --coverage --threshold 100 --format json >/dev/null
+
+mutants: dev tools ## every change of a rule or a legal parameter is noticed by a test
+	SIDECAR_OPA="$(OPA)" $(BIN)/python tools/mutants.py
+
+bundle: dev tools ## build the baseline policy artefacts that the package carries
+	SIDECAR_OPA="$(OPA)" $(BIN)/python tools/build_bundle.py
+
+bundle-check: dev tools ## build them again and compare, byte for byte
+	SIDECAR_OPA="$(OPA)" $(BIN)/python tools/build_bundle.py --check
+
+docs: dev ## generate docs/cli.md and docs/settings.md
+	$(BIN)/python tools/gen_docs.py
+
+docs-check: dev ## the generated pages are current
+	$(BIN)/python tools/gen_docs.py --check
+
+unit: dev ## fast tests; branch coverage of the pure modules
+	$(BIN)/pytest tests/unit -n 2 -q --cov --cov-report=
+	$(BIN)/coverage report --include='$(PURE)' --fail-under=$(PURE_LEAST)
+
+conformance: dev tools ## engines, databases and golden cases agree
+	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/conformance -q
+
+functional: dev tools ## real servers, as processes
+	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/functional -q
 
 clean: ## remove what targets made in the checkout
 	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage build dist

@@ -86,7 +86,7 @@ def _stamp(kind: str) -> Path:
 
 def _digest(kind: str) -> str:
     state = hashlib.sha256(platform.python_version().encode())
-    for lock in {LOCKS["demo"], LOCKS[kind]}:
+    for lock in sorted({LOCKS["demo"], LOCKS[kind]}):
         state.update(hashlib.sha256(lock.read_bytes()).digest())
     return state.hexdigest()
 

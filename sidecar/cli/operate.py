@@ -97,3 +97,11 @@ def _facts(state: State) -> dict[str, str]:
         "opa": f"{opa.path} {opa.text}" if opa else "none: the policies run as WebAssembly",
         "listens on": f"{state.settings.server.bind}:{state.settings.server.port}",
     }
+
+
+@click.command()
+def openapi() -> None:
+    """Print the API's description, OpenAPI 3.1 as JSON."""
+    from sidecar.web.openapi import document  # noqa: PLC0415  # brings the web application
+
+    print_json(document())

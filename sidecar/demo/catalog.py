@@ -26,7 +26,7 @@ attributes:
   seal_mark: {{column: FCBJ, map: {{"1": true, "2": false}}, blank: false}}
   cover_mark: {{column: FMBJ, map: {{"1": true, "2": false}}, blank: false}}
   exempted: {{column: MCBZ, map: {{"1": true, "2": false}}}}
-  concluded: {{column: JARQ, format: YYYYMMDD}}
+  era: {{concluded: {{column: JARQ, format: YYYYMMDD}}}}
 released:
   case: {{column: AJBH, class: procedure}}
   name: {{column: XM, class: identity}}

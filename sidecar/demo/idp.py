@@ -12,7 +12,6 @@ It asks for no password: it is never to be reached by anybody but the demo.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 import uuid
@@ -166,7 +165,6 @@ def main() -> int:
     die_with_parent()
     server = serve(Path(sys.argv[1]), SystemClock())
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    os.write(1, b"ready\n")
     try:
         threading.Event().wait()
     except KeyboardInterrupt:

@@ -14,19 +14,20 @@ from sidecar.demo.people import PEOPLE
 from sidecar.demo.steps import STEPS
 from sidecar.demo.story import Story
 from sidecar.demo.telling import Teller
-from sidecar.demo.world import Choice, DemoFailed, World, build, choose, wait_while_serving
+from sidecar.demo.world import Choice, DemoFailed, World, again, build, choose, wait_while_serving
 
 FAILED = 1
 
 
-def run(folder: Path, environment: Mapping[str, str], console: Console, *, once: bool) -> int:
+def run(folder: Path, environment: Mapping[str, str], console: Console, *, once: bool, reuse: bool = False) -> int:
     """Run the demo; 0 only if every step went as told.
 
     Args:
-        folder: where its state goes; made anew.
+        folder: where its state goes.
         environment: ``DEMO_DB``, ``DEMO_ENGINE``, ``DEMO_BREAK``, ``SIDECAR_OPA``.
         console: where the story is told.
         once: end after the story.
+        reuse: tell it on the world that is in the folder.
 
     Raises:
         DemoFailed: the world cannot be made.
@@ -38,7 +39,7 @@ def run(folder: Path, environment: Mapping[str, str], console: Console, *, once:
     teller = Teller(console)
     teller.plain(_headline(choice))
     signal.signal(signal.SIGTERM, _interrupt)
-    with build(folder, choice, teller.note) as world:
+    with (again if reuse else build)(folder, choice, teller.note) as world:
         if not Story(world, teller, broken).tell(STEPS):
             return FAILED
         teller.plain(f"All {len(STEPS)} steps went as told.\n")

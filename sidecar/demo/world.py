@@ -41,11 +41,18 @@ START_SECONDS = 60.0
 """Longest that a process may take to be ready on a slow machine."""
 
 POLL_SECONDS = 0.02
+
+READY_ANSWERS = 20
+"""The system spreads connections over the workers by chance: one of two is missed once in a million."""
+
 MAX_SOCKET_PATH = 107
 """Bytes of a Unix socket's path (unix(7))."""
 
 STOP_SECONDS = 60.0
 """Longer than ``sidecar serve`` gives its own children."""
+
+REMEMBERED = "world.json"
+"""What a world was made for, written when it is whole."""
 
 VALIDITY = {"valid_from": "2020-01-01", "valid_to": "2099-12-31"}
 """Of the units' keys."""
@@ -211,7 +218,7 @@ def build(folder: Path, choice: Choice, tell: Callable[[str], None]) -> Iterator
     """
     world = World(folder.resolve(), choice)
     _empty(world.folder)
-    try:
+    with _ended(world):
         tell(f"county database: {choice.database}, {legacy.PERSONS:,} invented persons")
         _databases(world)
         tell("identity provider, keys and settings")
@@ -220,11 +227,53 @@ def build(folder: Path, choice: Choice, tell: Callable[[str], None]) -> Iterator
         _settings(world)
         tell("policy revision 1, built, approved by two people and activated; units registered")
         _deployment(world)
+        _remember(world)
         tell("sidecar serve")
         start_serving(world)
         yield world
+
+
+@contextlib.contextmanager
+def again(folder: Path, choice: Choice, tell: Callable[[str], None]) -> Iterator[World]:
+    """Run the world that an earlier demo made, for the length of the ``with``.
+
+    Raises:
+        DemoFailed: there is none, or it was made for another choice.
+    """
+    world = _remembered(folder.resolve(), choice)
+    with _ended(world):
+        if world.choice.database == "postgresql":
+            world.cluster = PostgresCluster(world.folder / "postgres")
+            world.cluster.start()
+        _identity_provider(world)
+        tell("sidecar serve, on the world that is there")
+        start_serving(world)
+        yield world
+
+
+@contextlib.contextmanager
+def _ended(world: World) -> Iterator[None]:
+    """Whatever happens, no process is left."""
+    try:
+        yield
     finally:
         _stop(world)
+
+
+def _remember(world: World) -> None:
+    facts = {"database": world.choice.database, "engine": world.choice.engine, "port": world.port}
+    (world.folder / REMEMBERED).write_text(json.dumps(facts), encoding="ascii")
+
+
+def _remembered(folder: Path, choice: Choice) -> World:
+    try:
+        facts = json.loads((folder / REMEMBERED).read_text(encoding="ascii"))
+    except (OSError, ValueError) as exc:
+        raise DemoFailed(f"{folder}: holds no demo that was made to its end; leave --again out") from exc
+    made = facts["database"], facts["engine"]
+    if made != (choice.database, choice.engine):
+        raise DemoFailed(f"{folder}: was made for {' and '.join(made)}; leave --again out")
+    return World(folder, choice, port=facts["port"])
 
 
 def _empty(folder: Path) -> None:
@@ -269,10 +318,22 @@ def _databases(world: World) -> None:
 
 
 def _identity_provider(world: World) -> None:
-    world.processes["idp"] = spawn([sys.executable, "-m", "sidecar.demo.idp", str(world.folder)])
     address = world.folder / "idp.url"
-    wait_for("the identity provider's start", address.exists)
+    before = address.read_text(encoding="ascii") if address.exists() else ""
+    world.processes["idp"] = spawn([sys.executable, "-m", "sidecar.demo.idp", str(world.folder)])
+    wait_for("the identity provider's start", lambda: _answers(address))
     world.idp_url = address.read_text(encoding="ascii")
+    if before not in {"", world.idp_url}:
+        raise DemoFailed(f"{before}: is taken by another program, and the approved settings name it; leave --again out")
+
+
+def _answers(address: Path) -> bool:
+    """Whether the identity provider answers where it says it is."""
+    try:
+        url = address.read_text(encoding="ascii")
+        return exchange(url, "GET", f"/{next(iter(ISSUERS))}/jwks.json").status == 200
+    except OSError:
+        return False
 
 
 def _keys(world: World) -> None:
@@ -381,7 +442,7 @@ def start_serving(world: World) -> None:
 
 
 def ready(world: World) -> bool:
-    """Whether the sidecar says that it can answer.
+    """Whether the sidecar says that it can answer, so many times in a row that each worker has been asked.
 
     Raises:
         DemoFailed: it has ended.
@@ -389,7 +450,7 @@ def ready(world: World) -> bool:
     if world.processes["serve"].poll() is not None:
         raise DemoFailed(f"sidecar serve ended with status {world.processes['serve'].returncode}; its reason is above")
     try:
-        return world.ask("GET", "/readyz").status == 200
+        return all(world.ask("GET", "/readyz").status == 200 for _ in range(READY_ANSWERS))
     except OSError:
         return False
 
