@@ -1,0 +1,149 @@
+"""Tables of the papers: letters and their uses, inquiries, applications, undertakings, seal register (Q5–Q8, R17, P6).
+
+No table holds a subject's number or name in clear: subjects are pseudonyms with the id of the year's key, texts are
+sealed blobs. Times are POSIX milliseconds where the name says nothing, POSIX seconds where noted, days YYYYMMDD.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, ForeignKey, Index, LargeBinary, String, Table, Text
+
+from sidecar.storage.metadata import METADATA
+
+OFFICER_LENGTH = 255 + 1 + 128
+"""Characters of ``issuer|subject``."""
+
+COUNTER_LENGTH = 18 + 1 + 64
+"""Characters of a letter's counter: ``unit|number``."""
+
+LETTERS = Table(
+    "letters",
+    METADATA,
+    Column("unit", String(18), primary_key=True),
+    Column("number", String(64), primary_key=True),
+    Column("officer", String(128), nullable=False),
+    # JSON list of ``<key id> <pseudonym>``.
+    Column("subjects", Text, nullable=False),
+    # JSON list of names.
+    Column("databases", Text, nullable=False),
+    Column("scope", String(16), nullable=False),
+    Column("instrument", String(255), nullable=False),
+    Column("article", String(64), nullable=False),
+    Column("purpose", String(64), nullable=False),
+    Column("first_day", BigInteger, nullable=False),
+    Column("last_day", BigInteger, nullable=False),
+    Column("uses", BigInteger, nullable=False),
+    Column("registered_by", String(OFFICER_LENGTH), nullable=False),
+    Column("registered", BigInteger, nullable=False),
+    Column("revoked", BigInteger, nullable=True),
+    CheckConstraint("scope IN ('open', 'sealed')", name="scope"),
+    CheckConstraint("uses >= 1", name="uses"),
+)
+"""Paper letters that the window registered; ``officer`` is the ``sub`` it names. Both days are inclusive (R17)."""
+
+LETTER_USES = Table(
+    "letter_uses",
+    METADATA,
+    Column("counter", String(COUNTER_LENGTH), primary_key=True),
+    Column("used", BigInteger, nullable=False),
+    CheckConstraint("used >= 1", name="used"),
+)
+"""Uses by ``Letter.counter``, of every kind of letter; changed with a ledger entry only."""
+
+INQUIRIES = Table(
+    "inquiries",
+    METADATA,
+    Column("id", String(36), primary_key=True),
+    Column("officer", String(OFFICER_LENGTH), nullable=False),
+    # NULL without one, and once it is forgotten: it may then be used again.
+    Column("idempotency_key", String(128), nullable=True),
+    # POSIX seconds until which the key is remembered.
+    Column("key_until", BigInteger, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    # POSIX seconds until which the inquiry has further pages.
+    Column("expires", BigInteger, nullable=False, index=True),
+    Index("uq_inquiries_officer_idempotency_key", "officer", "idempotency_key", unique=True),
+)
+"""Inquiries that a following page or a repeated request can share."""
+
+APPLICATIONS = Table(
+    "applications",
+    METADATA,
+    Column("id", String(36), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("officer_issuer", String(255), nullable=False),
+    Column("officer", String(128), nullable=False),
+    Column("unit", String(18), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("subject_key", String(64), nullable=False),
+    Column("database", String(64), nullable=False),
+    Column("scope", String(16), nullable=False),
+    Column("basis", String(512), nullable=False),
+    Column("purpose", String(64), nullable=False),
+    Column("received", BigInteger, nullable=False),
+    # POSIX seconds; from the approval.
+    Column("valid_to", BigInteger, nullable=True),
+    Column("approver", String(OFFICER_LENGTH), nullable=True),
+    Column("copies_approved", Boolean, nullable=False),
+    Column("undertaking_by", String(OFFICER_LENGTH), nullable=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("content_key_id", String(36), nullable=False),
+    CheckConstraint(
+        "state IN ('draft', 'submitted', 'approved', 'refused', 'withdrawn', 'expired')",
+        name="state",
+    ),
+    CheckConstraint("scope IN ('open', 'sealed')", name="scope"),
+    Index("ix_applications_unit_state", "unit", "state"),
+)
+"""Applications. ``subject``: pseudonym under ``subject_key``; ``version`` counts changes (optimistic locking);
+``approver`` and ``undertaking_by`` are ``issuer|subject``; ``content``: reason and texts, sealed."""
+
+APPLICATION_EVENTS = Table(
+    "application_events",
+    METADATA,
+    Column("application", String(36), ForeignKey("applications.id"), primary_key=True),
+    # The application's version after the event.
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("action", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("actor", String(OFFICER_LENGTH), nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("entry_id", String(36), nullable=False),
+)
+"""What happened to an application, in order; only added to."""
+
+UNDERTAKINGS = Table(
+    "undertakings",
+    METADATA,
+    Column("application", String(36), ForeignKey("applications.id"), primary_key=True),
+    Column("officer", String(OFFICER_LENGTH), nullable=False),
+    Column("signed", BigInteger, nullable=False),
+    # SHA-256 of the wording that was signed.
+    Column("wording", LargeBinary(32), nullable=False),
+    Column("entry_id", String(36), nullable=False),
+)
+"""Confidentiality undertakings (Q8): who signed which wording when."""
+
+SEAL_REGISTER = Table(
+    "seal_register",
+    METADATA,
+    Column("id", String(36), primary_key=True),
+    Column("database", String(64), nullable=False),
+    Column("record_key", String(255), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("subject_key", String(64), nullable=False),
+    Column("effect", String(8), nullable=False),
+    Column("number", String(64), nullable=False),
+    Column("authority", String(200), nullable=False),
+    Column("date", BigInteger, nullable=False),
+    Column("ground", String(64), nullable=False),
+    Column("entered_by", String(OFFICER_LENGTH), nullable=False),
+    Column("confirmed_by", String(OFFICER_LENGTH), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    CheckConstraint("effect IN ('seal', 'unseal')", name="effect"),
+    CheckConstraint("entered_by <> confirmed_by", name="two_people"),
+    Index("ix_seal_register_database_record_key", "database", "record_key"),
+    Index("ix_seal_register_subject", "subject_key", "subject"),
+)
+"""Decisions to seal and unseal that the legacy databases do not hold; ``date``: the day of the decision."""
