@@ -22,7 +22,14 @@ from sidecar.keys.files import (
 )
 from sidecar.keys.ids import RandomBytes, system_random
 from sidecar.keys.jwk import PublicKey, key_set, public_jwk
-from sidecar.keys.ring import CURSOR_FILE, FORMER_RECEIPTS_FILE, RECEIPT_FILE, pseudonym_file, read_former_receipts
+from sidecar.keys.ring import (
+    APPLICATION_FILE,
+    CURSOR_FILE,
+    FORMER_RECEIPTS_FILE,
+    RECEIPT_FILE,
+    pseudonym_file,
+    read_former_receipts,
+)
 
 FOLDER_MODE = 0o700
 
@@ -37,12 +44,12 @@ class SigningKey:
 
 
 def create_ring(directory: Path, year: int, random: RandomBytes = system_random) -> list[Path]:
-    """Create a deployment's ring: receipt key, cursor key and the pseudonym key of a Beijing year.
+    """Create a deployment's ring: receipt key, cursor key, the key of applications, a Beijing year's pseudonym key.
 
     Raises:
         ConfigurationError: one of the files exists already: nothing is written then.
     """
-    paths = [directory / name for name in (RECEIPT_FILE, CURSOR_FILE, pseudonym_file(year))]
+    paths = [directory / name for name in (RECEIPT_FILE, CURSOR_FILE, APPLICATION_FILE, pseudonym_file(year))]
     _refuse_taken(paths)
     directory.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     write_new(paths[0], _private_pem(Ed25519PrivateKey.generate()))

@@ -1,13 +1,15 @@
 """The key ring of a deployment: pseudonyms (P6), receipts (RFC 7515, RFC 8037), cursors.
 
-Folder: ``receipt.pem`` (Ed25519, PKCS #8), ``cursor.key`` and ``pseudonym-<year>.key`` (32 random bytes, base64), and
-``receipts.jwks`` with the public keys of former receipt keys, where one was rotated. All but the last are secret.
+Folder: ``receipt.pem`` (Ed25519, PKCS #8), ``cursor.key``, ``application.key`` and ``pseudonym-<year>.key`` (32 random bytes,
+base64), and ``receipts.jwks`` with the public keys of former receipt keys, where one was rotated. All but the last are secret.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
@@ -26,6 +28,7 @@ from sidecar.law.days import beijing_day
 
 RECEIPT_FILE = "receipt.pem"
 CURSOR_FILE = "cursor.key"
+APPLICATION_FILE = "application.key"
 FORMER_RECEIPTS_FILE = "receipts.jwks"
 
 RECEIPT_TYPE = "receipt+jwt"
@@ -34,6 +37,8 @@ MAX_RECEIPT_BYTES = 16384
 
 PSEUDONYM_BYTES = 16
 """First bytes of the HMAC that make a pseudonym (ledger.md)."""
+
+_PSEUDONYM_FILE = re.compile(r"pseudonym-([0-9]{4})\.key")
 
 PSEUDONYM_KINDS = frozenset({"name_birth", "person_id"})
 """``person_id``: a normalised citizen number; ``name_birth``: ``<name>/<YYYY-MM-DD>``, both parts normalised."""
@@ -186,6 +191,11 @@ class FileKeyRing:
         except KeyMissing:
             return False
         return True
+
+    def years(self) -> tuple[int, ...]:
+        """Years that have a pseudonym key file, ascending; read each time, so that a new key is found."""
+        found = (_PSEUDONYM_FILE.fullmatch(name) for name in os.listdir(self._directory))  # noqa: PTH208  # a third of its time
+        return tuple(sorted(int(match[1]) for match in found if match))
 
     def _year_key(self, year: int, *, loading: bool = False) -> tuple[str, bytes]:
         found = self._years.get(year)

@@ -14,7 +14,7 @@ from sidecar.keys import files, generate, jwk
 def test_a_ring_is_made_of_secret_files_and_never_twice(tmp_path):
     folder = tmp_path / "keys"
     paths = generate.create_ring(folder, 2026)
-    assert [path.name for path in paths] == ["receipt.pem", "cursor.key", "pseudonym-2026.key"]
+    assert [path.name for path in paths] == ["receipt.pem", "cursor.key", "application.key", "pseudonym-2026.key"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in paths} == {0o600}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     before = [path.read_bytes() for path in paths]

@@ -170,3 +170,12 @@ def test_a_bad_list_of_former_keys_refuses(tmp_path, content):
 def test_nothing_of_a_key_is_shown(ring):
     assert base64.b64encode(ring.cursor_key).decode() not in repr(ring)
     assert ring.cursor_key != ring._years[2026][1]
+
+
+def test_years_are_those_of_the_key_files_and_new_ones_are_found(tmp_path):
+    generate.create_ring(tmp_path, 2026)
+    ring = FileKeyRing.load(tmp_path, FixedClock(datetime(2026, 11, 23, tzinfo=UTC)))
+    assert ring.years() == (2026,)
+    generate.add_pseudonym_year(tmp_path, 2027)
+    (tmp_path / "pseudonym-old.key").touch()
+    assert ring.years() == (2026, 2027)

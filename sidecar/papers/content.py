@@ -1,0 +1,104 @@
+"""Content of applications, sealed with the deployment's own key so that the approver can read it (P6; NIST SP 800-38D).
+
+What stands in clear is a pseudonym and codes. Subject, reason, case number and the text of a refusal are sealed with
+AES-256-GCM under ``application.key`` of the key ring's folder, bound to the application's id.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from sidecar.errors import SidecarError
+from sidecar.keys.files import read_symmetric
+from sidecar.keys.ring import APPLICATION_FILE
+
+NONCE_BYTES: Final = 12
+
+
+class ContentUnreadable(SidecarError):
+    """A sealed content cannot be opened: another key, another application's, or it was changed."""
+
+    code = "internal-error"
+    status = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a person wrote into an application.
+
+    Attributes:
+        person_id: normalised citizen number; "" where the subject is named.
+        name, birth_date: normalised name and ``YYYY-MM-DD``; "" where there is a number.
+        reason: free text.
+        case_number: as stated, normalised (R22).
+    """
+
+    person_id: str
+    name: str
+    birth_date: str
+    reason: str
+    case_number: str
+
+
+class ContentSealer:
+    """Seals and opens; thread-safe. Nothing it raises holds content.
+
+    Args:
+        key: 32 bytes, for nothing else.
+        random: source of nonces.
+    """
+
+    def __init__(self, key: bytes, random: Callable[[int], bytes] = os.urandom) -> None:
+        self._cipher = AESGCM(key)
+        self._random = random
+
+    @classmethod
+    def load(cls, directory: Path) -> ContentSealer:
+        """With the key of the ring's folder.
+
+        Raises:
+            ConfigurationError: the file is missing, too open to others, or malformed.
+        """
+        return cls(read_symmetric(directory / APPLICATION_FILE))
+
+    def seal(self, application: str, content: Content) -> bytes:
+        """Nonce and ciphertext of an application's content."""
+        return self._seal(f"content/{application}", orjson.dumps(asdict(content)))
+
+    def open(self, application: str, sealed: bytes) -> Content:
+        """The content.
+
+        Raises:
+            ContentUnreadable: it cannot be opened.
+        """
+        return Content(**orjson.loads(self._open(f"content/{application}", sealed)))
+
+    def seal_text(self, application: str, text: str) -> bytes:
+        """Nonce and ciphertext of the text with which an application was refused."""
+        return self._seal(f"refusal/{application}", text.encode("utf-8"))
+
+    def open_text(self, application: str, sealed: bytes) -> str:
+        """The text.
+
+        Raises:
+            ContentUnreadable: it cannot be opened.
+        """
+        return self._open(f"refusal/{application}", sealed).decode("utf-8")
+
+    def _seal(self, bound: str, plaintext: bytes) -> bytes:
+        nonce = self._random(NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, plaintext, bound.encode("utf-8"))
+
+    def _open(self, bound: str, sealed: bytes) -> bytes:
+        try:
+            return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound.encode("utf-8"))
+        except (InvalidTag, ValueError) as exc:
+            raise ContentUnreadable("an application's content cannot be opened with application.key") from exc
