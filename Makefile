@@ -26,7 +26,7 @@ help: ## this list
 demo: ## set up, tell the story, serve until Ctrl-C (ONCE=1: end after the story)
 	@$(ENSURE) venv demo
 	@if [[ "$${DEMO_ENGINE:-}" != wasm ]]; then export SIDECAR_OPA="$(OPA)"; fi; \
-	exec $(BIN)/sidecar demo $(if $(filter-out 0,$(ONCE)),--once)
+	exec $(BIN)/sidecar demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(DEMO_FOLDER),--folder $(DEMO_FOLDER))
 
 test: lint docs-check policies bundle-check mutants unit conformance functional ## all checks and tests
 
