@@ -145,3 +145,169 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["batch", "unit"], ["units.batch", "units.code"], name=op.f("fk_unit_keys_batch_unit")),
         sa.PrimaryKeyConstraint("batch", "unit", "kid", name=op.f("pk_unit_keys")),
     )
+    op.create_table(
+        "applications",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("officer_issuer", sa.String(length=256), nullable=False),
+        sa.Column("officer", sa.String(length=256), nullable=False),
+        sa.Column("unit", sa.String(length=18), nullable=False),
+        sa.Column("certificate", sa.String(length=128), nullable=False),
+        sa.Column("subject", sa.String(length=64), nullable=False),
+        sa.Column("pseudonym_key", sa.String(length=32), nullable=False),
+        sa.Column("database", sa.String(length=64), nullable=False),
+        sa.Column("scope", sa.String(length=16), nullable=False),
+        sa.Column("basis", sa.String(length=128), nullable=False),
+        sa.Column("purpose", sa.String(length=64), nullable=False),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.Column("received", sa.BigInteger(), nullable=True),
+        sa.Column("decided", sa.BigInteger(), nullable=True),
+        sa.Column("expires", sa.BigInteger(), nullable=False),
+        sa.Column("approver", sa.String(length=512), nullable=True),
+        sa.Column("copies_approved", sa.BigInteger(), nullable=False),
+        sa.Column("provenance", sa.String(length=200), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=True),
+        sa.Column("decision", sa.LargeBinary(), nullable=True),
+        sa.CheckConstraint("scope IN ('open', 'sealed')", name=op.f("ck_applications_scope")),
+        sa.CheckConstraint(
+            "state IN ('draft', 'submitted', 'approved', 'refused', 'withdrawn', 'expired')",
+            name=op.f("ck_applications_state"),
+        ),
+        sa.CheckConstraint("copies_approved IN (0, 1)", name=op.f("ck_applications_copies_approved")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_applications")),
+    )
+    op.create_index(
+        "ix_applications_officer_created", "applications", ["officer_issuer", "officer", "created"], unique=False
+    )
+    op.create_index(op.f("ix_applications_state"), "applications", ["state"], unique=False)
+    op.create_table(
+        "dossiers",
+        sa.Column("key_id", sa.String(length=36), nullable=False),
+        sa.Column("nonce", sa.LargeBinary(length=12), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("paper", sa.String(length=128), nullable=False),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.Column("ciphertext", sa.LargeBinary(), nullable=False),
+        sa.CheckConstraint("kind IN ('application', 'letter', 'register')", name=op.f("ck_dossiers_kind")),
+        sa.PrimaryKeyConstraint("key_id", "nonce", name=op.f("pk_dossiers")),
+    )
+    op.create_index(op.f("ix_dossiers_paper"), "dossiers", ["paper"], unique=False)
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("officer", sa.String(length=512), nullable=False),
+        sa.Column("key_digest", sa.String(length=64), nullable=False),
+        sa.Column("request", sa.String(length=64), nullable=False),
+        sa.Column("inquiry", sa.String(length=36), nullable=False),
+        sa.Column("inquiry_expires", sa.BigInteger(), nullable=False),
+        sa.Column("remembered", sa.BigInteger(), nullable=False),
+        sa.Column("expires", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("officer", "key_digest", name=op.f("pk_idempotency_keys")),
+    )
+    op.create_index(op.f("ix_idempotency_keys_expires"), "idempotency_keys", ["expires"], unique=False)
+    op.create_table(
+        "inquiries",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("officer", sa.String(length=512), nullable=False),
+        sa.Column("counter", sa.String(length=128), nullable=False),
+        sa.Column("started", sa.BigInteger(), nullable=False),
+        sa.Column("expires", sa.BigInteger(), nullable=False),
+        sa.Column("pages", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_inquiries")),
+    )
+    op.create_index(op.f("ix_inquiries_expires"), "inquiries", ["expires"], unique=False)
+    op.create_table(
+        "letter_uses",
+        sa.Column("counter", sa.String(length=128), nullable=False),
+        sa.Column("used", sa.BigInteger(), nullable=False),
+        sa.Column("first_used", sa.BigInteger(), nullable=False),
+        sa.Column("last_used", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("used >= 1", name=op.f("ck_letter_uses_used")),
+        sa.PrimaryKeyConstraint("counter", name=op.f("pk_letter_uses")),
+    )
+    op.create_table(
+        "letters",
+        sa.Column("issuer", sa.String(length=18), nullable=False),
+        sa.Column("number", sa.String(length=64), nullable=False),
+        sa.Column("officer", sa.String(length=256), nullable=False),
+        sa.Column("subjects", sa.Text(), nullable=False),
+        sa.Column("pseudonym_key", sa.String(length=32), nullable=False),
+        sa.Column("databases", sa.Text(), nullable=False),
+        sa.Column("scope", sa.String(length=16), nullable=False),
+        sa.Column("instrument", sa.String(length=200), nullable=False),
+        sa.Column("article", sa.String(length=64), nullable=False),
+        sa.Column("purpose", sa.String(length=64), nullable=False),
+        sa.Column("valid_from", sa.BigInteger(), nullable=False),
+        sa.Column("valid_to", sa.BigInteger(), nullable=False),
+        sa.Column("uses", sa.BigInteger(), nullable=False),
+        sa.Column("registered", sa.BigInteger(), nullable=False),
+        sa.Column("registered_by", sa.String(length=512), nullable=False),
+        sa.Column("provenance", sa.String(length=200), nullable=False),
+        sa.CheckConstraint("scope IN ('open', 'sealed')", name=op.f("ck_letters_scope")),
+        sa.CheckConstraint("uses >= 1", name=op.f("ck_letters_uses")),
+        sa.PrimaryKeyConstraint("issuer", "number", name=op.f("pk_letters")),
+    )
+    op.create_table(
+        "register_batches",
+        sa.Column("batch", sa.String(length=36), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("imported", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("batch", name=op.f("pk_register_batches")),
+        sa.UniqueConstraint("digest", name=op.f("uq_register_batches_digest")),
+    )
+    op.create_table(
+        "revoked_letters",
+        sa.Column("counter", sa.String(length=128), nullable=False),
+        sa.Column("revoked", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("counter", name=op.f("pk_revoked_letters")),
+    )
+    op.create_table(
+        "seal_register",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("database", sa.String(length=64), nullable=False),
+        sa.Column("record_key", sa.String(length=200), nullable=False),
+        sa.Column("subject", sa.String(length=64), nullable=False),
+        sa.Column("pseudonym_key", sa.String(length=32), nullable=False),
+        sa.Column("effect", sa.String(length=8), nullable=False),
+        sa.Column("number", sa.String(length=64), nullable=False),
+        sa.Column("authority", sa.String(length=18), nullable=False),
+        sa.Column("day", sa.BigInteger(), nullable=False),
+        sa.Column("ground", sa.String(length=64), nullable=False),
+        sa.Column("entered_by", sa.String(length=512), nullable=False),
+        sa.Column("confirmed_by", sa.String(length=512), nullable=False),
+        sa.Column("entered", sa.BigInteger(), nullable=False),
+        sa.Column("batch", sa.String(length=36), nullable=False),
+        sa.CheckConstraint("effect IN ('seal', 'unseal')", name=op.f("ck_seal_register_effect")),
+        sa.CheckConstraint("entered_by <> confirmed_by", name=op.f("ck_seal_register_four_eyes")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_seal_register")),
+        sa.UniqueConstraint(
+            "database",
+            "record_key",
+            "subject",
+            "number",
+            name=op.f("uq_seal_register_database_record_key_subject_number"),
+        ),
+    )
+    op.create_index(op.f("ix_seal_register_subject"), "seal_register", ["subject"], unique=False)
+    op.create_table(
+        "application_events",
+        sa.Column("application", sa.String(length=36), nullable=False),
+        sa.Column("version", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("action", sa.String(length=32), nullable=False),
+        sa.Column("actor", sa.String(length=512), nullable=False),
+        sa.Column("time", sa.BigInteger(), nullable=False),
+        sa.Column("entry", sa.String(length=36), nullable=False),
+        sa.ForeignKeyConstraint(["application"], ["applications.id"], name=op.f("fk_application_events_application")),
+        sa.PrimaryKeyConstraint("application", "version", name=op.f("pk_application_events")),
+    )
+    op.create_table(
+        "undertakings",
+        sa.Column("application", sa.String(length=36), nullable=False),
+        sa.Column("officer", sa.String(length=512), nullable=False),
+        sa.Column("text_version", sa.String(length=16), nullable=False),
+        sa.Column("text_digest", sa.String(length=64), nullable=False),
+        sa.Column("token_id", sa.String(length=256), nullable=False),
+        sa.Column("signed", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["application"], ["applications.id"], name=op.f("fk_undertakings_application")),
+        sa.PrimaryKeyConstraint("application", name=op.f("pk_undertakings")),
+    )
