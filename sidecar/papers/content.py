@@ -6,6 +6,7 @@ AES-256-GCM under ``application.key`` of the key ring's folder, bound to the app
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -39,6 +40,8 @@ class Content:
         name, birth_date: normalised name and ``YYYY-MM-DD``; "" where there is a number.
         reason: free text.
         case_number: as stated, normalised (R22).
+        refusal: text with which it was refused; "" before.
+        refusal_codes: codes of the refusal.
     """
 
     person_id: str
@@ -46,10 +49,15 @@ class Content:
     birth_date: str
     reason: str
     case_number: str
+    refusal: str = ""
+    refusal_codes: tuple[str, ...] = ()
 
 
 class ContentSealer:
     """Seals and opens; thread-safe. Nothing it raises holds content.
+
+    Attributes:
+        key_id: name of the key, for the row.
 
     Args:
         key: 32 bytes, for nothing else.
@@ -58,6 +66,8 @@ class ContentSealer:
 
     def __init__(self, key: bytes, random: Callable[[int], bytes] = os.urandom) -> None:
         self._cipher = AESGCM(key)
+        # tells a swapped key from the old one, and nothing about the key (256 random bits)
+        self.key_id = hashlib.sha256(b"application-key-id" + key).hexdigest()[:16]
         self._random = random
 
     @classmethod
@@ -79,19 +89,8 @@ class ContentSealer:
         Raises:
             ContentUnreadable: it cannot be opened.
         """
-        return Content(**orjson.loads(self._open(f"content/{application}", sealed)))
-
-    def seal_text(self, application: str, text: str) -> bytes:
-        """Nonce and ciphertext of the text with which an application was refused."""
-        return self._seal(f"refusal/{application}", text.encode("utf-8"))
-
-    def open_text(self, application: str, sealed: bytes) -> str:
-        """The text.
-
-        Raises:
-            ContentUnreadable: it cannot be opened.
-        """
-        return self._open(f"refusal/{application}", sealed).decode("utf-8")
+        fields = orjson.loads(self._open(f"content/{application}", sealed))
+        return Content(**fields | {"refusal_codes": tuple(fields["refusal_codes"])})
 
     def _seal(self, bound: str, plaintext: bytes) -> bytes:
         nonce = self._random(NONCE_BYTES)
