@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sidecar.codes import FieldClass
 from sidecar.policy.types import Attributes, Views
 
 
@@ -72,15 +73,26 @@ class Row:
     fields: Mapping[str, Any]
     joint: bool
     position: tuple[Any, ...]
+    cover_mark: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What the compiled filter let through: one page of rows, the total over all pages, and whether more follow."""
+    """What the compiled filter let through.
+
+    Attributes:
+        rows: one page of rows, in order; a row with a value that cannot be read is not among them.
+        total: of all pages, without unreadable rows of this page.
+        more: whether more rows follow.
+        classes: released field → class, in the catalog's order.
+        unreadable: rows of this page that could not be read, for the operator's report only.
+    """
 
     rows: tuple[Row, ...]
     total: int
     more: bool
+    classes: Mapping[str, FieldClass]
+    unreadable: int = 0
 
 
 @dataclass(frozen=True, slots=True)

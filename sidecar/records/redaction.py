@@ -1,0 +1,69 @@
+"""Redaction: what of the fetched records is released (Q9, R15, R16b, P3).
+
+The filter let through what the request may see; here the policy's classification of each row has the last word. A row that
+it omits although the filter let it through is a fault of ours: it is not released, not counted, and reported.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sidecar.codes import FieldClass, View
+from sidecar.policy.types import Classification, Views
+from sidecar.records.types import Fetched, Release, Row, Withheld
+
+COVER_MARK: Final = "cover_mark"
+"""Released name of the cover mark 含犯罪记录封存信息 (S10, S11), for who is entitled only."""
+
+PUNISHED: Final = "punished"
+"""Released name of Q9's first answer; R15: neither crime nor term means not punished."""
+
+_PUNISHMENT = frozenset({FieldClass.CRIME, FieldClass.TERM})
+
+
+def redact(fetched: Fetched, classified: Sequence[Classification], views: Views) -> Release:
+    """Omit, cut down or release each row of a page.
+
+    Args:
+        fetched: rows in order, with the total over all pages.
+        classified: the policy's word on each row, in the same order; its caller MUST have compared the lengths.
+        views: the table of the request's decision.
+
+    Returns:
+        Records in order, the total of all released, and where the next page starts (None at the end).
+    """
+    records: list[Mapping[str, Any]] = []
+    for row, classification in zip(fetched.rows, classified, strict=True):
+        view = views.view(classification)
+        if view is not View.OMITTED:
+            records.append(release_row(row, view, views, fetched.classes))
+    lost = len(fetched.rows) - len(records)
+    following = fetched.rows[-1].position if fetched.more and fetched.rows else None
+    return Release(tuple(records), fetched.total - lost, following)
+
+
+def release_row(row: Row, view: View, views: Views, classes: Mapping[str, FieldClass]) -> dict[str, Any]:
+    """One record as its view shows it; every record of one view has the same members."""
+    shown = views.fields.get(view, frozenset())
+    dropped = views.joint_dropped if row.joint else frozenset()
+    released: dict[str, Any] = {}
+    for name, field_class in classes.items():
+        if field_class in shown:
+            released[name] = None if field_class in dropped else row.fields[name]
+    if view is View.LIMITED:
+        stated = (row.fields[name] for name, field_class in classes.items() if field_class in _PUNISHMENT)
+        released[PUNISHED] = any(value not in (None, "", 0) for value in stated)
+    if views.cover_mark:
+        released[COVER_MARK] = row.cover_mark
+    return released
+
+
+def withheld(fetched: Fetched, classified: Sequence[Classification], views: Views) -> Withheld:
+    """What the second check kept back although the filter let it through, by ground; for the operator's report only."""
+    kept: Counter[str] = Counter()
+    for classification in classified:
+        if views.view(classification) is View.OMITTED:
+            kept.update(classification.grounds or ("unexplained",))
+    return Withheld(dict(kept) | ({"unreadable": fetched.unreadable} if fetched.unreadable else {}))
