@@ -35,36 +35,53 @@ LETTERS = Table(
     Column("uses", BigInteger, nullable=False),
     Column("registered_by", String(OFFICER_LENGTH), nullable=False),
     Column("registered", BigInteger, nullable=False),
-    Column("revoked", BigInteger, nullable=True),
     CheckConstraint("scope IN ('open', 'sealed')", name="scope"),
     CheckConstraint("uses >= 1", name="uses"),
 )
 """Paper letters that the window registered; ``officer`` is the ``sub`` it names. Both days are inclusive (R17)."""
 
+REVOKED_LETTERS = Table(
+    "revoked_letters",
+    METADATA,
+    Column("counter", String(COUNTER_LENGTH), primary_key=True),
+    Column("revoked", BigInteger, nullable=False),
+)
+"""Letters taken back, signed ones and paper ones, by ``Letter.counter``."""
+
 LETTER_USES = Table(
     "letter_uses",
     METADATA,
+    # In clear: a hash under a year's key would begin to count anew every year.
     Column("counter", String(COUNTER_LENGTH), primary_key=True),
     Column("used", BigInteger, nullable=False),
     CheckConstraint("used >= 1", name="used"),
 )
-"""Uses by ``Letter.counter``, of every kind of letter; changed with a ledger entry only."""
+"""Uses by ``Letter.counter``, of every kind of letter; changed with a ledger entry only. Never purged (R17)."""
 
 INQUIRIES = Table(
     "inquiries",
     METADATA,
     Column("id", String(36), primary_key=True),
     Column("officer", String(OFFICER_LENGTH), nullable=False),
-    # NULL without one, and once it is forgotten: it may then be used again.
-    Column("idempotency_key", String(128), nullable=True),
-    # POSIX seconds until which the key is remembered.
-    Column("key_until", BigInteger, nullable=False),
-    Column("digest", LargeBinary(32), nullable=False),
+    # Keyed hash of the request's digest, by the key of the year in the id: a bare digest could be guessed (P6).
+    Column("request", String(32), nullable=False),
     # POSIX seconds until which the inquiry has further pages.
     Column("expires", BigInteger, nullable=False, index=True),
-    Index("uq_inquiries_officer_idempotency_key", "officer", "idempotency_key", unique=True),
+    Column("pages", BigInteger, nullable=False),
 )
-"""Inquiries that a following page or a repeated request can share."""
+"""Inquiries whose use their following pages and repeated requests share; purged when they are over."""
+
+IDEMPOTENCY_KEYS = Table(
+    "idempotency_keys",
+    METADATA,
+    Column("officer", String(OFFICER_LENGTH), primary_key=True),
+    # SHA-256 of the key, hex: the client chose its text.
+    Column("key", String(64), primary_key=True),
+    Column("inquiry", String(36), nullable=False),
+    # POSIX seconds until which it is remembered, never longer than the inquiry; then it may be taken again.
+    Column("expires", BigInteger, nullable=False, index=True),
+)
+"""Remembered ``Idempotency-Key`` headers and the inquiries they belong to."""
 
 APPLICATIONS = Table(
     "applications",
