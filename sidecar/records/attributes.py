@@ -1,0 +1,307 @@
+"""Derived attributes: each defined once, as an expression tree over the catalog's columns (P4, S1–S15, R3–R10).
+
+The trees say what a *row* says; what follows from it is the policy's business (P5). Whatever is missing, junk or
+contradictory takes the attribute's undecidable value, which no rule opens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sidecar.law.age import LEAP_DAY, LEAP_SHIFT
+from sidecar.policy.types import (
+    SENTENCE_LIFE_OR_DEATH,
+    SENTENCE_UNKNOWN,
+    Attributes,
+    Era,
+    Joint,
+    LegalParameters,
+    MainActs,
+    Minor,
+    RecordKind,
+)
+from sidecar.records import catalog as c
+from sidecar.records.expr import (
+    FALSE,
+    NO_DATE,
+    TRUE,
+    AfterDigits,
+    And,
+    Arithmetic,
+    Bound,
+    Case,
+    Compare,
+    DateOf,
+    Expr,
+    In,
+    InBound,
+    IntegerOf,
+    IsNull,
+    KeyText,
+    Leaves,
+    Literal,
+    Lookup,
+    Not,
+    Or,
+    Substring,
+    Text,
+    python,
+)
+
+SEALED_KEYS = "sealed_keys"
+UNSEALED_KEYS = "unsealed_keys"
+"""Names of the bound sets: record keys that the seal register seals and unseals."""
+
+MAX_ATTRIBUTE_TUPLES = 16_384
+"""Attribute tuples kept; the domains are closed, and a database of a million rows has some thousands."""
+
+_MONTHS_OF_ITS_OWN = ("imprisonment", "detention", "surveillance")
+_LIFE_OR_DEATH = ("life", "death")
+_WITHOUT_TERM = ("fine", "exempted")
+_CENTURY = 19_000_000
+"""R23: a number of 15 digits means 19yy."""
+
+
+def expressions(catalog: c.Catalog, parameters: LegalParameters) -> dict[str, Expr]:
+    """The tree of every field of ``Attributes``.
+
+    Raises:
+        ValueError: ``parameters.leap_birthday`` is neither ``0301`` nor ``0228``.
+    """
+    maps = catalog.attributes
+    key = KeyText(catalog.source.key)
+    penalty = _penalty(maps.sentence_months)
+    return {
+        "disclosure_agreed": _agreed(maps.disclosure_agreed),
+        "era": _era(maps.concluded, parameters),
+        "exempted": _exempted(maps, penalty),
+        "joint": joint(catalog),
+        "kind": _coded(maps.kind, RecordKind.UNKNOWN),
+        "main_acts": _coded(maps.main_acts, MainActs.UNKNOWN),
+        "minor": _minor(catalog, parameters),
+        "seal_mark": Or((_mark(maps.seal_mark), InBound(key, SEALED_KEYS))),
+        "sentence_months": _months(maps.sentence_months, penalty),
+        "unsealed": Or((_unsealed(maps.unsealing), InBound(key, UNSEALED_KEYS))),
+    }
+
+
+def joint(catalog: c.Catalog) -> Expr:
+    """Joint case and separation (S10)."""
+    return _coded(catalog.attributes.joint, Joint.UNKNOWN)
+
+
+def cover_mark(catalog: c.Catalog) -> Expr:
+    """The cover mark 含犯罪记录封存信息 (R8); not mapped: none."""
+    return _mark(catalog.attributes.cover_mark)
+
+
+def date(column: c.DateColumn) -> Expr:
+    """A date column as an integer YYYYMMDD; ``NO_DATE`` where it is none or declared unknown."""
+    day = DateOf(Text(column.column), dashed=column.format == "YYYY-MM-DD")
+    if not column.unknown:
+        return day
+    return Case(((In(Text(column.column), column.unknown), Literal(NO_DATE)),), day)
+
+
+def _coded(coded: c.KindOfRecord | c.JointCase | c.MainActsFinding | None, unknown: str) -> Expr:
+    if coded is None:
+        return Literal(str(unknown))
+    constant = getattr(coded, "constant", None)
+    if coded.column is None:
+        return Literal(str(constant or unknown))
+    table = {code: str(value) for code, value in coded.map.items()}
+    blank = getattr(coded, "blank", None)
+    if blank is not None:
+        table.setdefault("", str(blank))
+    return Lookup(Text(coded.column), tuple(table.items()), str(unknown))
+
+
+def _mark(mark: c.Mark | None) -> Expr:
+    """Null is no mark, a code that is not declared to be none is one (R8)."""
+    if mark is None:
+        return FALSE
+    return Not(Or((IsNull(mark.column), In(Text(mark.column), mark.none))))
+
+
+def _penalty(term: c.Term | None) -> Expr:
+    if term is None:
+        return Literal("unknown")
+    if term.kind_from is None:
+        return Literal("imprisonment")
+    return Lookup(Text(term.kind_from), tuple(term.kinds.items()), "unknown")
+
+
+def _months(term: c.Term | None, penalty: Expr) -> Expr:
+    """S3, S4, R5: life and death above all terms, a fine without term, else whole months from 1."""
+    if term is None:
+        return Literal(SENTENCE_UNKNOWN)
+    months = IntegerOf(Text(term.column))
+    codes = tuple(code for code in term.unknown if code is not None)
+    known = And((
+        In(penalty, _MONTHS_OF_ITS_OWN),
+        Compare("gt", months, Literal(0)),
+        Compare("lt", months, Literal(SENTENCE_LIFE_OR_DEATH)),
+        Not(In(Text(term.column), codes)),
+    ))  # fmt: skip
+    return Case(
+        (
+            (In(penalty, _LIFE_OR_DEATH), Literal(SENTENCE_LIFE_OR_DEATH)),
+            (In(penalty, _WITHOUT_TERM), Literal(0)),
+            (known, months),
+        ),
+        Literal(SENTENCE_UNKNOWN),
+    )
+
+
+def _exempted(maps: c.AttributeMap, penalty: Expr) -> Expr:
+    """Unknown is exempted, which seals (S3)."""
+    by_penalty = In(penalty, ("exempted", "unknown", "other"))
+    if maps.exempted is not None:
+        flag = Not(In(Text(maps.exempted.column), maps.exempted.no))
+        return Or((flag, Compare("eq", penalty, Literal("exempted"))))
+    if maps.sentence_months is None or maps.sentence_months.kind_from is None:
+        return TRUE
+    return by_penalty
+
+
+def _unsealed(decision: c.Unsealing | None) -> Expr:
+    if decision is None:
+        return FALSE
+    return And((
+        Compare("ne", Text(decision.number), Literal("")),
+        Compare("ne", Text(decision.authority), Literal("")),
+        Compare("ne", date(decision.date), Literal(NO_DATE)),
+        In(Text(decision.effect.column), decision.effect.set),
+        In(Text(decision.ground.column), decision.ground.set),
+    ))  # fmt: skip
+
+
+def _agreed(agreed: c.DisclosureAgreed | None) -> Expr:
+    if agreed is None:
+        return FALSE
+    parts = (agreed.person, agreed.representative, agreed.court)
+    return And(tuple(In(Text(part.column), part.set) for part in parts))
+
+
+def _era(concluded: c.DateColumn | None, parameters: LegalParameters) -> Expr:
+    if concluded is None:
+        return Literal(str(Era.UNKNOWN))
+    day = date(concluded)
+    return Case(
+        (
+            (Compare("eq", day, Literal(NO_DATE)), Literal(str(Era.UNKNOWN))),
+            (Compare("lt", day, Literal(parameters.sealing_law_from)), Literal(str(Era.BEFORE_SEALING_LAW))),
+            (
+                Compare("lt", day, Literal(parameters.violation_sealing_from)),
+                Literal(str(Era.BEFORE_VIOLATION_SEALING)),
+            ),
+        ),
+        Literal(str(Era.CURRENT)),
+    )
+
+
+def _minor(catalog: c.Catalog, parameters: LegalParameters) -> Expr:
+    """S1, S5, S6, S14: yes or no where every known act is on one side, straddles where not, unknown where in doubt."""
+    maps = catalog.attributes.minor
+    if maps is None:
+        return Literal(str(Minor.UNKNOWN))
+    birth = date(maps.birth)
+    acts = [(date(o), Compare("eq", Text(o.column), Literal("")) if o.optional else FALSE) for o in maps.offences]
+    doubt = [Compare("eq", birth, Literal(NO_DATE)), _contradicts(catalog.subject.person_id, birth)]
+    # An offence before birth is contradictory (R3); one that is no date is smaller than any birth.
+    doubt += [And((Not(absent), Compare("lt", day, birth))) for day, absent in acts]
+    adult = [And((Not(absent), _adult(birth, day, parameters))) for day, absent in acts]
+    minor = [And((Not(absent), Not(_adult(birth, day, parameters)))) for day, absent in acts]
+    return Case(
+        (
+            (Or(tuple(doubt)), Literal(str(Minor.UNKNOWN))),
+            (And((Or(tuple(adult)), Or(tuple(minor)))), Literal(str(Minor.STRADDLES))),
+            (Or(tuple(minor)), Literal(str(Minor.YES))),
+        ),
+        Literal(str(Minor.NO)),
+    )
+
+
+def _adult(birth: Expr, offence: Expr, parameters: LegalParameters) -> Expr:
+    """``law.age.adult_at`` as a tree (S5, R4)."""
+    years = Literal(parameters.majority_years * 10000)
+    age = Arithmetic("sub", offence, birth)
+    plain = Compare("gt", age, years)
+    if parameters.leap_birthday == "0228":
+        return plain
+    if parameters.leap_birthday != "0301":
+        raise ValueError(f"leap_birthday: expected 0301 or 0228, got {parameters.leap_birthday!r}")
+    leapling = Compare("eq", Arithmetic("mod", birth, Literal(10000)), Literal(LEAP_DAY))
+    shifted = Compare("gt", age, Literal(parameters.majority_years * 10000 + LEAP_SHIFT))
+    of_age = Arithmetic("sub", Arithmetic("div", birth, Literal(10000)), Literal(-parameters.majority_years))
+    return Case(((And((leapling, Not(_leap_year(of_age)))), shifted),), plain)
+
+
+def _leap_year(year: Expr) -> Expr:
+    def divided(by: int) -> Expr:
+        return Compare("eq", Arithmetic("mod", year, Literal(by)), Literal(0))
+
+    return Or((And((divided(4), Not(divided(100)))), divided(400)))
+
+
+def _contradicts(person_id: str | None, birth: Expr) -> Expr:
+    """R3: a citizen number of 18 or 15 digits whose birth date is another one."""
+    if person_id is None:
+        return FALSE
+    number = Text(person_id)
+    written = In(AfterDigits(number), ("", "X", "x"))
+    of_18 = Compare("ne", Substring(number, 18, 1), Literal(""))
+    of_15 = Compare("ne", Substring(number, 15, 1), Literal(""))
+    long = Compare("ne", DateOf(Substring(number, 7, 8)), birth)
+    short = Compare("ne", IntegerOf(Substring(number, 7, 6)), Arithmetic("sub", birth, Literal(_CENTURY)))
+    return And((written, Case(((of_18, long), (of_15, short)), FALSE)))
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """The Python interpreter of all attributes of a catalog: total, it never raises."""
+
+    trees: Mapping[str, Expr]
+    derive: Callable[[Leaves, Bound], Attributes]
+    joint: Callable[[Leaves, Bound], bool]
+    cover_mark: Callable[[Leaves, Bound], bool]
+
+
+def derivation(trees: Mapping[str, Expr], cover: Expr, index: Mapping[str, int]) -> Derivation:
+    """Compile the trees for rows in which column ``name`` stands at ``index[name]``."""
+    compiled = {name: python(tree, index) for name, tree in trees.items()}
+    known: dict[tuple[Any, ...], Attributes] = {}
+    order = tuple(compiled.values())
+
+    def derive(row: Leaves, bound: Bound) -> Attributes:
+        values = tuple([evaluate(row, bound) for evaluate in order])
+        found = known.get(values)
+        if found is None:
+            found = _attributes(dict(zip(compiled, values, strict=True)))
+            if len(known) < MAX_ATTRIBUTE_TUPLES:
+                known[values] = found
+        return found
+
+    covered, separated = python(cover, index), compiled["joint"]
+
+    def is_joint(row: Leaves, bound: Bound) -> bool:
+        return bool(separated(row, bound) != "none" or covered(row, bound))
+
+    return Derivation(trees, derive, is_joint, covered)
+
+
+def _attributes(values: Mapping[str, Any]) -> Attributes:
+    return Attributes(
+        minor=Minor(values["minor"]),
+        sentence_months=values["sentence_months"],
+        kind=RecordKind(values["kind"]),
+        main_acts=MainActs(values["main_acts"]),
+        joint=Joint(values["joint"]),
+        seal_mark=values["seal_mark"],
+        exempted=values["exempted"],
+        unsealed=values["unsealed"],
+        disclosure_agreed=values["disclosure_agreed"],
+        era=Era(values["era"]),
+    )
