@@ -74,11 +74,6 @@ def is_compact(text: str) -> bool:
     return _COMPACT.fullmatch(text) is not None
 
 
-def looks_signed(text: str) -> bool:
-    """Whether the text was meant as a JWS: whoever sends a damaged one is told so, not that a number is unknown."""
-    return text.count(".") >= 2 or text.startswith("eyJ")
-
-
 def open_parts(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Header and claims, not verified yet.
 
