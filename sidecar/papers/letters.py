@@ -97,13 +97,10 @@ class LetterReader:
         if not text.strip():
             return Absent()
         try:
-            if is_compact(text):
-                letter = _letter(self._signed(text), params)  # 1 to 7
-            else:
-                letter = self._paper(text, officer, params)
+            signed = is_compact(text)
+            letter = _letter(self._signed(text), params) if signed else self._paper(text, officer, params)  # 1 to 7
             _check_validity(letter, now)  # 8
-            if self._row(select(REVOKED_LETTERS.c.revoked).where(REVOKED_LETTERS.c.counter == letter.counter)):  # 9
-                raise _Refused(Code.LETTER_REVOKED)
+            self._check_revocation(letter)  # 9
         except _Refused as exc:
             return Invalid(exc.code.value)
         return letter
@@ -128,9 +125,7 @@ class LetterReader:
             raise _Refused(Code.LETTER_MALFORMED)
         key = self._key(issuer, header)  # 3, 4
         _check_signature(text, key, header["alg"])  # 5
-        listed = claims.get("aud")
-        if self._audience not in ([listed] if isinstance(listed, str) else listed or []):  # 6
-            raise _Refused(Code.LETTER_AUDIENCE_MISMATCH)
+        _check_audience(claims.get("aud"), self._audience)  # 6
         try:
             return _Verified(issuer, key, read_claims(claims))  # 7
         except LetterMalformed:
@@ -174,6 +169,11 @@ class LetterReader:
         if found is None:
             raise _Refused(Code.LETTER_UNKNOWN)
         return paper_letter(found, params)
+
+    def _check_revocation(self, letter: Letter) -> None:
+        statement = select(REVOKED_LETTERS.c.revoked).where(REVOKED_LETTERS.c.counter == letter.counter)
+        if self._row(statement) is not None:
+            raise _Refused(Code.LETTER_REVOKED)
 
     def _row(self, statement: Any) -> Row[Any] | None:
         try:
@@ -231,6 +231,12 @@ def _check_signature(text: str, key: VerificationKey, algorithm: str) -> None:
         raise _Refused(Code.LETTER_FORGED) from None
     except (jwt.PyJWTError, ValueError):
         raise _Refused(Code.LETTER_MALFORMED) from None
+
+
+def _check_audience(stated: Any, audience: str) -> None:
+    listed = [stated] if isinstance(stated, str) else stated
+    if not isinstance(listed, list) or audience not in listed:
+        raise _Refused(Code.LETTER_AUDIENCE_MISMATCH)
 
 
 def _check_validity(letter: Letter, now: datetime) -> None:
