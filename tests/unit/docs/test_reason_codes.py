@@ -21,6 +21,6 @@ def test_every_code_can_be_linked_to():
 
 def test_every_code_has_a_status_and_both_languages():
     for _, code, status, english, chinese in ROWS:
-        assert re.fullmatch(r"\d{3}( or \d{3})?|—", status.strip()), code
+        assert re.fullmatch(r"\d{3}( or \d{3})?|–", status.strip()), code
         assert english.strip().endswith("."), code
         assert re.search(r"[\u4e00-\u9fff]", chinese), code
