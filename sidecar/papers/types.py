@@ -72,6 +72,7 @@ class Application:
     approver: str | None  # "issuer|subject"
     copies_approved: bool
     undertaking_by: str | None  # "issuer|subject" of who signed the undertaking
+    subject_key: str = ""  # id of the year's key of the pseudonym
 
 
 @dataclass(frozen=True, slots=True)
