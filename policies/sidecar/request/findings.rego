@@ -110,7 +110,7 @@ refuse contains {"code": "scope-not-allowed", "rules": ["R16a"]} if not scope_kn
 #   legal_basis: ZJ; PR 484
 refuse contains {"code": "scope-not-allowed", "rules": ["R16a"]} if {
 	purpose_of_class
-	not row_known
+	not row
 }
 
 # METADATA
@@ -130,7 +130,7 @@ refuse contains {"code": "scope-not-allowed", "rules": ["Q12", "R13", "R15"]} if
 #   legal_basis: CPL 286
 refuse contains {"code": "scope-not-allowed", "rules": ["R16"]} if {
 	input.scope == "sealed"
-	class_of(input.organ, input.purpose) in params.open_only.value.classes
+	organ_class in params.open_only.value.classes
 }
 
 # METADATA
@@ -528,7 +528,7 @@ hold contains {"code": "copies-not-approved", "rules": ["Q9"], "missing": "copie
 # custom:
 #   rule: Q3
 #   legal_basis: CL 94
-review contains {"code": "organ-needs-review", "rules": ["Q3", "R13"]} if class_of(input.organ, input.purpose) == "review"
+review contains {"code": "organ-needs-review", "rules": ["Q3", "R13"]} if organ_class == "review"
 
 # METADATA
 # title: Another state organ, for case handling
@@ -536,7 +536,7 @@ review contains {"code": "organ-needs-review", "rules": ["Q3", "R13"]} if class_
 #   rule: R14
 #   legal_basis: PSAPL 136; CPL 286
 review contains {"code": "organ-needs-review", "rules": ["R14"]} if {
-	class_of(input.organ, input.purpose) == "state_organ"
+	organ_class == "state_organ"
 	params.purposes[input.purpose].gate == "judicial"
 }
 

@@ -23,12 +23,15 @@ class_of(organ, _) := class if {
 #   legal_basis: ZJ; PR 484
 papers_of(scope, organ, purpose) := params.papers.value[scope][class_of(organ, purpose)][purpose]
 
+# The class and the row of this request, evaluated once.
+organ_class := class_of(input.organ, input.purpose)
+
+row := papers_of(input.scope, input.organ, input.purpose)
+
 # Without a row the default of the scope is asked for, so that one reply names all that is missing.
-needed := papers_of(input.scope, input.organ, input.purpose)
+needed := row
 
-needed := params.papers_default.value[input.scope] if not row_known
-
-row_known if papers_of(input.scope, input.organ, input.purpose)
+needed := params.papers_default.value[input.scope] if not row
 
 # METADATA
 # title: A basis that is good for the organ, the purpose and the day
@@ -81,7 +84,7 @@ target_allowed if input.target == "subject"
 
 target_allowed if {
 	input.target == "search"
-	class_of(input.organ, input.purpose) in params.search_classes.value[input.scope]
+	organ_class in params.search_classes.value[input.scope]
 }
 
 scope_known if input.scope in {"open", "sealed"}
@@ -102,7 +105,7 @@ purpose_of_class if {
 # Copies of documents: a judicial organ gets the file, any other unit needs them approved as necessary (Q9).
 documents_settled if input.documents == false
 
-documents_settled if class_of(input.organ, input.purpose) in params.entitled_classes.value[input.scope]
+documents_settled if organ_class in params.entitled_classes.value[input.scope]
 
 documents_settled if {
 	input.application.state == "approved"

@@ -63,7 +63,7 @@ default views := {
 	"cover_mark": false,
 }
 
-views := disposition.views(input.scope, class_of(input.organ, input.purpose)) if allowed
+views := disposition.views(input.scope, organ_class) if allowed
 
 # The rules that carry an allow: the gate, the views, the papers, the basis.
 default carried := set()
@@ -84,6 +84,6 @@ granted if {
 	channel_allowed
 	target_allowed
 	documents_settled
-	papers := papers_of(input.scope, input.organ, input.purpose)
+	papers := row # an undefined row must end here: a comprehension over it would be empty
 	count({paper | some paper in papers} - held) == 0
 }
