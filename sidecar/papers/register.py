@@ -23,6 +23,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any, Final, Literal, Protocol, Self
 
 import orjson
@@ -46,7 +47,10 @@ from sidecar.records.types import RegisterMarks, Search, Subject
 from sidecar.storage.engine import reading
 
 MAX_DECISIONS: Final = 800
-"""Decisions a file: they go with one entry, in one statement of bounded size."""
+"""Decisions a file: they go with one entry, in one transaction of bounded size."""
+
+_ROWS: Final = 100
+"""Rows a statement: SQLite takes time with the square of a statement's parameters."""
 
 _COLUMNS: Final = tuple(column.name for column in SEAL_REGISTER.c)
 _INTEGERS: Final = frozenset({"date", "created"})
@@ -217,7 +221,7 @@ def import_register(
         entry = EntryBuilder(clock, random).build(
             EntryKind.REGISTRY, Channel.CLI, officer=registrar, outcome="allow", extra=extra
         )
-        ledger.commit(entry, [_insert(new)])
+        ledger.commit(entry, _inserts(new))
     return RegisterSummary(len(file.decisions), len(new))
 
 
@@ -250,8 +254,13 @@ def _unknown(engine: Engine, rows: dict[str, dict[str, Any]]) -> list[dict[str, 
     return [row for identifier, row in rows.items() if identifier not in known]
 
 
-def _insert(rows: Sequence[dict[str, Any]]) -> Effect:
-    """One statement for all rows; its text depends on their number only."""
+def _inserts(rows: Sequence[dict[str, Any]]) -> list[Effect]:
+    starts = range(0, len(rows), _ROWS)
+    return [_insert(f"register_{ascii_lowercase[n]}", rows[start : start + _ROWS]) for n, start in enumerate(starts)]
+
+
+def _insert(name: str, rows: Sequence[dict[str, Any]]) -> Effect:
+    """One statement for several rows; its text depends on their number only."""
     values = ", ".join(
         "(" + ", ".join(f"CAST(%({name}_{n})s AS {_sql_type(name)})" for name in _COLUMNS) + ")"
         for n in range(len(rows))
@@ -260,7 +269,7 @@ def _insert(rows: Sequence[dict[str, Any]]) -> Effect:
         f"INSERT INTO seal_register ({_QUOTED}) SELECT {_PICKED} FROM (VALUES {values}) AS new "  # noqa: S608  # our own names
         "WHERE {guard} ON CONFLICT DO NOTHING"
     )
-    return Effect("seal_register", sql, {f"{name}_{n}": row[name] for n, row in enumerate(rows) for name in _COLUMNS})
+    return Effect(name, sql, {f"{column}_{n}": row[column] for n, row in enumerate(rows) for column in _COLUMNS})
 
 
 def _sql_type(name: str) -> str:

@@ -159,7 +159,7 @@ def test_no_row_holds_a_subject_in_clear(world):
     assert "1949" not in text
 
 
-def test_the_longest_file_fits_one_statement(world):
+def test_the_longest_file_goes_with_one_entry(world):
     decision = ONE | {"subject": ONE["subject"] | {"birth_date": "1950-01-01"}}
     assert world.run(*(decision | {"record_key": str(n)} for n in range(MAX_DECISIONS))).new == 3 * MAX_DECISIONS
     assert len(world.marks(PERSON).sealed) == MAX_DECISIONS
