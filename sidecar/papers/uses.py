@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from sqlalchemy import Engine, delete, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -150,7 +150,11 @@ class Uses:
                 IDEMPOTENCY_KEYS.c.expires > now,
             )
         )
-        found = self._read(lambda connection: connection.execute(statement).first())
+        try:
+            with self._engine.connect() as connection:
+                found = connection.execute(statement).first()
+        except SQLAlchemyError as exc:
+            raise LedgerUnavailable("inquiries cannot be read from the state database") from exc
         if found is None:
             return None
         if found.request != self._request(found.id, digest):
@@ -175,13 +179,6 @@ class Uses:
 
     def _request(self, inquiry: str, digest: bytes) -> str:
         return self._keys.keyed_hash("request", digest.hex(), _year_of(inquiry))
-
-    def _read(self, query: Callable[[Any], Any]) -> Any:
-        try:
-            with self._engine.connect() as connection:
-                return query(connection)
-        except SQLAlchemyError as exc:
-            raise LedgerUnavailable("inquiries cannot be read from the state database") from exc
 
 
 def count_use(letter: Letter) -> Effect:

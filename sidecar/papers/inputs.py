@@ -1,0 +1,61 @@
+"""A decision's inputs, sealed and stored with its entry, for replay and dossier (P6, P7; NIST SP 800-38D).
+
+The data key is stored with what it seals: whoever has an entry has the wrapped key too, and a key that was never used
+is never stored. Only the recipients of ``keys.dossier_recipients`` can open it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from sidecar.keys.sealing import DataKeySealer, Sealed, WrappedKey
+from sidecar.ledger.types import Effect
+
+DATA_KEY: Final = "data_key"
+SEALED_INPUT: Final = "sealed_input"
+
+_STORE_KEY: Final = (
+    "INSERT INTO ledger_data_keys (id, created, wrapped) SELECT %(id)s, %(created)s, %(wrapped)s WHERE {guard}"
+    " ON CONFLICT (id) DO NOTHING"
+)
+_STORE_INPUT: Final = (
+    "INSERT INTO ledger_sealed_inputs (key_id, nonce, entry_id, ciphertext)"
+    " SELECT %(key_id)s, %(nonce)s, %(entry_id)s, %(ciphertext)s WHERE {guard}"
+)
+
+
+class SealedInputs:
+    """Makes the effects that store sealed inputs; ``gateway.ports.Inputs``. Thread-safe.
+
+    Args:
+        sealer: of this process, made without ``publish``.
+    """
+
+    def __init__(self, sealer: DataKeySealer) -> None:
+        self._sealer = sealer
+
+    def effects(self, entry_id: str, plaintext: bytes) -> Sequence[Effect]:
+        """Effects that store the input, bound to the entry's id, and the wrapped key that opens it."""
+        key, sealed = self._seal(entry_id, plaintext)
+        return (
+            Effect(DATA_KEY, _STORE_KEY, {"id": key.id, "created": key.created_ms, "wrapped": key.wrapped}),
+            Effect(
+                SEALED_INPUT,
+                _STORE_INPUT,
+                {
+                    "key_id": sealed.key_id,
+                    "nonce": sealed.nonce,
+                    "entry_id": entry_id,
+                    "ciphertext": sealed.ciphertext,
+                },
+            ),
+        )
+
+    def _seal(self, entry_id: str, plaintext: bytes) -> tuple[WrappedKey, Sealed]:
+        """Sealed under the key that is stored with it; the key may change between asking for it and sealing."""
+        while True:
+            key = self._sealer.current()
+            sealed = self._sealer.seal(plaintext, entry_id.encode("utf-8"))
+            if sealed.key_id == key.id:
+                return key, sealed
