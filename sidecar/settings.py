@@ -6,6 +6,7 @@ Relative paths are relative to the folder of the file. docs/settings.md is gener
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -217,8 +218,18 @@ class Settings(BaseSettings):
         return value if value.is_absolute() else self.base / value
 
 
+_BOOLEAN = "tag:yaml.org,2002:bool"
+
+
 class _UniqueLoader(yaml.SafeLoader):
-    """YAML without duplicate keys."""
+    """YAML without duplicate keys; only ``true`` and ``false`` are booleans, as in YAML 1.2: ``yes`` and ``no`` are text."""
+
+
+_UniqueLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_UniqueLoader.add_implicit_resolver(_BOOLEAN, re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF"))
 
 
 def _mapping(loader: _UniqueLoader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
