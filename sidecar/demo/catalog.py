@@ -23,17 +23,19 @@ attributes:
     map: {{"01": judgment, "03": compulsory_measure, "04": no_liability, "05": non_prosecution,
           "08": administrative_penalty, "12": violation}}      # "99" is not mapped: unknown, hence withheld
   joint: {{column: GTFZ, map: {{"0": none, "1": separated, "2": unseparated}}}}
-  seal_mark: {{column: FCBJ, map: {{"1": true, "2": false}}, blank: false}}
-  cover_mark: {{column: FMBJ, map: {{"1": true, "2": false}}, blank: false}}
-  exempted: {{column: MCBZ, map: {{"1": true, "2": false}}}}
-  era: {{concluded: {{column: JARQ, format: YYYYMMDD}}}}
+  seal_mark: {{column: FCBJ, none: ["2"], set: ["1"]}}      # null was never set: no mark
+  cover_mark: {{column: FMBJ, none: ["2"], set: ["1"]}}
+  exempted: {{column: MCBZ, yes: ["1"], no: ["2"]}}
+  concluded: {{column: JARQ, format: YYYYMMDD}}
 released:
   case: {{column: AJBH, class: procedure}}
   name: {{column: XM, class: identity}}
+  sex: {{column: XB, class: identity, map: {{"0": 未知, "1": 男, "2": 女, "9": 未说明}}}}      # GB/T 2261.1
   crime: {{column: ZM, class: crime}}
-  term: {{column: XQ_YUE, class: term}}
+  term: {{column: XQ_YUE, class: term, format: integer}}
+  concluded: {{column: JARQ, class: procedure, format: YYYYMMDD}}
   address: {{column: JTZZ, class: address}}
   story: {{column: BZ, class: narrative, encoding: gb18030}}
-filterable: [ZM]
-sortable: [FARQ]
+filterable: [AJBH, ZM]
+sortable: [AJBH, JARQ]
 """
