@@ -1,79 +1,96 @@
-"""The papers' port: letters, applications and uses composed for the gateway (step 3 and step 5; Q5–Q8, R17)."""
+"""Steps 3 and 5 with the real papers: what was brought, what it matches, what its use costs (Q5–Q9, R17)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from sidecar.gateway.ports import Brought, Twin, Use
+from sidecar.gateway.ports import Brought, Use
 from sidecar.gateway.types import Inquiry
 from sidecar.identity.types import Officer
+from sidecar.keys.ring import KeyMissing, KeyRing
 from sidecar.ledger.types import Effect
-from sidecar.papers.letters import LetterReader
-from sidecar.papers.lookup import ApplicationReader
-from sidecar.papers.matching import Wanted, application_facts, letter_facts, undertaking_facts
-from sidecar.papers.types import Letter
-from sidecar.papers.uses import Uses
+from sidecar.papers import matching
+from sidecar.papers.register import pseudonym_source
+from sidecar.papers.types import Absent, Application, Invalid, Letter
+from sidecar.papers.uses import Shared, Uses
 from sidecar.policy.types import LegalParameters
-from sidecar.records.types import Search, Subject
+from sidecar.records.types import Subject
 
 
-class Pseudonyms(Protocol):
-    """The part of ``keys.ring.KeyRing`` that matching needs."""
+class Letters(Protocol):
+    """``papers.letters.LetterReader``."""
 
-    def pseudonym(self, kind: str, value: str, year: int) -> tuple[str, str]:
-        """(id of the year's key, pseudonym); raises ``KeyMissing``."""
+    def read(self, text: str, officer: Officer, now: datetime, params: LegalParameters) -> Absent | Letter | Invalid:
+        """The letter."""
 
 
-class PaperDesk:
-    """What officers bring, read and matched; ``gateway.ports.Papers``. Thread-safe.
+class Applications(Protocol):
+    """``papers.applications``."""
 
-    Args:
-        letters: reads letters.
-        applications: reads applications.
-        uses: counts.
-        keys: the ring with the keys of all years that applications and paper letters were stored under.
-        params: legal parameters of the active revision.
-    """
+    def find(self, identifier: str, now: datetime) -> Absent | Application | Invalid:
+        """The application of this id; absent where it is blank, invalid where there is none."""
 
-    def __init__(
-        self,
-        *,
-        letters: LetterReader,
-        applications: ApplicationReader,
-        uses: Uses,
-        keys: Pseudonyms,
-        params: Callable[[], LegalParameters],
-    ) -> None:
-        self._letters = letters
-        self._applications = applications
-        self._uses = uses
-        self._keys = keys
-        self._params = params
 
-    def bring(self, inquiry: Inquiry, officer: Officer, basis: str, purpose: str) -> Brought:
-        """See ``ports.Papers``. Raises ``LedgerUnavailable``, and ``KeyMissing`` where an old year's key is gone."""
-        letter = self._letters.read(inquiry.letter, officer, inquiry.received, self._params())
-        application = self._applications.read(inquiry.application, inquiry.received)
-        wanted = self._wanted(inquiry, officer, basis, purpose)
+@dataclass(frozen=True, slots=True)
+class PapersAtHand:
+    """``ports.Papers`` over letters, applications and uses."""
+
+    letters: Letters
+    applications: Applications
+    uses: Uses
+    keys: KeyRing
+
+    def bring(self, inquiry: Inquiry, officer: Officer, basis: str, purpose: str, params: LegalParameters) -> Brought:
+        """See ``ports.Papers``."""
+        letter = self.letters.read(inquiry.letter, officer, inquiry.received, params)
+        application = self.applications.find(inquiry.application, inquiry.received)
+        target = inquiry.target
+        wanted = matching.Wanted(
+            issuer=officer.issuer,
+            officer=officer.subject,
+            unit=officer.unit,
+            subject=pseudonym_source(target)[1] if isinstance(target, Subject) else "",
+            pseudonym=self._pseudonym(inquiry),
+            database=inquiry.database,
+            scope=inquiry.scope,
+            basis=basis,
+            purpose=purpose,
+        )
         return Brought(
-            letter=letter_facts(letter, wanted),
-            application=application_facts(application, wanted),
-            undertaking=undertaking_facts(application, wanted),
+            letter=matching.letter_facts(letter, wanted),
+            application=matching.application_facts(application, wanted),
+            undertaking=matching.undertaking_facts(application, wanted),
             valid_letter=letter if isinstance(letter, Letter) else None,
         )
 
-    def twin(self, officer: str, idempotency_key: str, digest: bytes, now: int) -> Twin | None:
+    def _pseudonym(self, inquiry: Inquiry) -> Callable[[str], str | None]:
+        """The subject's pseudonym under the key of another year: papers may be older than New Year."""
+        target = inquiry.target
+
+        def under(key_id: str) -> str | None:
+            year = key_id.partition("-")[0]
+            if not isinstance(target, Subject) or not (year.isascii() and year.isdigit()):
+                return None
+            try:
+                found, pseudonym = self.keys.pseudonym(*pseudonym_source(target), int(year))
+            except KeyMissing:
+                return None  # the year's key was destroyed, and with it every match
+            return pseudonym if found == key_id else None
+
+        return under
+
+    def twin(self, officer: str, idempotency_key: str, digest: bytes, now: int) -> Shared | None:
         """See ``ports.Papers``."""
-        shared = self._uses.twin(officer, idempotency_key, digest, now)
-        return Twin(shared.inquiry, shared.expires) if shared else None
+        return self.uses.twin(officer, idempotency_key, digest, now)
 
     def count(self, use: Use) -> Sequence[Effect]:
         """See ``ports.Papers``."""
         if use.shared:
-            return self._uses.shared_page(inquiry=use.inquiry, officer=use.officer, digest=use.digest, now=use.now)
-        return self._uses.first_page(
+            return self.uses.shared_page(inquiry=use.inquiry, officer=use.officer, digest=use.digest, now=use.now)
+        return self.uses.first_page(
             inquiry=use.inquiry,
             officer=use.officer,
             digest=use.digest,
@@ -82,39 +99,3 @@ class PaperDesk:
             expires=use.expires,
             now=use.now,
         )
-
-    def _wanted(self, inquiry: Inquiry, officer: Officer, basis: str, purpose: str) -> Wanted:
-        kind, value = subject_form(inquiry.target)
-        return Wanted(
-            issuer=officer.issuer,
-            officer=officer.subject,
-            unit=officer.unit,
-            subject=value,
-            pseudonym=partial(pseudonym_under, self._keys, kind, value),
-            database=inquiry.database,
-            scope=inquiry.scope,
-            basis=basis,
-            purpose=purpose,
-        )
-
-
-def subject_form(target: Subject | Search) -> tuple[str, str]:
-    """(kind of pseudonym, normalised value) of a subject; empty for a search."""
-    if isinstance(target, Search):
-        return "", ""
-    if target.person_id is not None:
-        return "person_id", target.person_id
-    return "name_birth", f"{target.name}/{target.birth_date}"
-
-
-def pseudonym_under(keys: Pseudonyms, kind: str, value: str, key_id: str) -> str | None:
-    """The pseudonym under the key of that id, ``<year>-<hash>``; None where the year has another key by now.
-
-    Raises:
-        KeyMissing: the year has no key any more.
-    """
-    year = key_id.partition("-")[0]
-    if not year.isdecimal() or not year.isascii():
-        return None
-    found, pseudonym = keys.pseudonym(kind, value, int(year))
-    return pseudonym if found == key_id else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Protocol
 
 from sidecar.clock import Clock
 from sidecar.codes import FieldClass
@@ -15,14 +15,9 @@ from sidecar.identity.types import Officer, Unit
 from sidecar.keys.ring import KeyRing
 from sidecar.ledger.types import Effect, Ledger
 from sidecar.papers.types import Letter
+from sidecar.papers.uses import Shared
 from sidecar.policy.types import ApplicationFacts, Engine, LegalParameters, LetterFacts, UndertakingFacts
 from sidecar.records.types import Connector, RegisterMarks
-
-OPEN_INQUIRY: Final = "open_inquiry"
-"""Effect that makes an inquiry's row; it is refused where a twin with the same Idempotency-Key was first."""
-
-SHARE_INQUIRY: Final = "share_inquiry"
-"""Effect by which a page shares the row; it is refused where the inquiry is over."""
 
 
 class Verifier(Protocol):
@@ -84,18 +79,10 @@ class Use:
     now: int
 
 
-@dataclass(frozen=True, slots=True)
-class Twin:
-    """An inquiry of the same officer with the same Idempotency-Key; its use is shared."""
-
-    inquiry: str
-    expires: int
-
-
 class Papers(Protocol):
     """Steps 3 and 5."""
 
-    def bring(self, inquiry: Inquiry, officer: Officer, basis: str, purpose: str) -> Brought:
+    def bring(self, inquiry: Inquiry, officer: Officer, basis: str, purpose: str, params: LegalParameters) -> Brought:
         """Verify the papers and match them with the inquiry.
 
         Args:
@@ -103,9 +90,10 @@ class Papers(Protocol):
             officer: as verified.
             basis: key of the allow-list, "" where it is not listed.
             purpose: purpose code, "" where it is unknown.
+            params: the revision's parameters, by which a letter's basis is normalised.
         """
 
-    def twin(self, officer: str, idempotency_key: str, digest: bytes, now: int) -> Twin | None:
+    def twin(self, officer: str, idempotency_key: str, digest: bytes, now: int) -> Shared | None:
         """The inquiry that this request repeats, if its key is still remembered.
 
         Raises:
@@ -115,7 +103,7 @@ class Papers(Protocol):
     def count(self, use: Use) -> Sequence[Effect]:
         """The effects that count the use in the entry's own statement, on condition that it is still there.
 
-        The effect that makes an inquiry's row is named ``OPEN_INQUIRY``, the one that shares it ``SHARE_INQUIRY``.
+        They are named as in ``papers.uses``.
         """
 
 

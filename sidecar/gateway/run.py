@@ -27,7 +27,7 @@ from sidecar.errors import (
 from sidecar.gateway import metrics, receipt, steps
 from sidecar.gateway.cursor import NONCE_BYTES as CURSOR_NONCE_BYTES
 from sidecar.gateway.cursor import Binding, CursorBox, Position
-from sidecar.gateway.ports import OPEN_INQUIRY, SHARE_INQUIRY, Brought, Ports, Runtime, Use
+from sidecar.gateway.ports import Brought, Ports, Runtime, Use
 from sidecar.gateway.problem import CONTENT_TYPE, JSON, problem, response
 from sidecar.gateway.read import Limits, read_inquiry, request_digest
 from sidecar.gateway.types import Inquiry, Request, Response
@@ -35,7 +35,8 @@ from sidecar.identity.types import Officer
 from sidecar.law.days import beijing_day
 from sidecar.ledger.build import salt, timestamp
 from sidecar.ledger.types import Effect, EffectRefused
-from sidecar.policy.types import Decision, Facts
+from sidecar.papers.uses import OPEN_INQUIRY, SHARE_INQUIRY
+from sidecar.policy.types import Decision, Facts, LegalParameters
 from sidecar.records.redaction import redact
 from sidecar.records.types import Release, Subject
 
@@ -181,7 +182,7 @@ class _Conduct:
         runtime = self._check_standing()
         after = self._resume(inquiry, runtime)
         said = self.said = steps.stated(inquiry, runtime.params)
-        brought = self._bring(inquiry, said)  # 3
+        brought = self._bring(inquiry, said, runtime.params)  # 3
         decision = self.decision = self._decide(inquiry, runtime, said, brought)  # 4
         if decision.outcome is not Outcome.ALLOW:
             document = steps.refusal(self.inquiry_id, decision)
@@ -233,8 +234,8 @@ class _Conduct:
     def _binding(self, runtime: Runtime) -> Binding:
         return Binding(self.officer_id, self.digest, runtime.revision)
 
-    def _bring(self, inquiry: Inquiry, said: steps.Stated) -> Brought:
-        brought = self.ports.papers.bring(inquiry, self.officer, said.basis, said.purpose)
+    def _bring(self, inquiry: Inquiry, said: steps.Stated, params: LegalParameters) -> Brought:
+        brought = self.ports.papers.bring(inquiry, self.officer, said.basis, said.purpose, params)
         if (letter := brought.valid_letter) is not None:
             # One letter has one hash in the ledger, however often it is signed anew (R17).
             self.letter = self.ports.keys.keyed_hash("letter", letter.counter, beijing_day(self.now) // 10000)
