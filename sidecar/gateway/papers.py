@@ -28,9 +28,9 @@ class Letters(Protocol):
 
 
 class Applications(Protocol):
-    """``papers.applications``."""
+    """``papers.lookup.ApplicationReader``."""
 
-    def find(self, identifier: str, now: datetime) -> Absent | Application | Invalid:
+    def read(self, text: str, now: datetime) -> Absent | Application | Invalid:
         """The application of this id; absent where it is blank, invalid where there is none."""
 
 
@@ -46,7 +46,7 @@ class PapersAtHand:
     def bring(self, inquiry: Inquiry, officer: Officer, basis: str, purpose: str, params: LegalParameters) -> Brought:
         """See ``ports.Papers``."""
         letter = self.letters.read(inquiry.letter, officer, inquiry.received, params)
-        application = self.applications.find(inquiry.application, inquiry.received)
+        application = self.applications.read(inquiry.application, inquiry.received)
         target = inquiry.target
         wanted = matching.Wanted(
             issuer=officer.issuer,

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 from sqlalchemy import Engine as StateDatabase
@@ -39,6 +39,23 @@ RETIRE_ROUNDS: Final = 60
 """A revision that was replaced is closed after so many looks: longer than every time-out on a request's path."""
 
 
+PURGE_ROUNDS: Final = 600
+"""Inquiries that are over are forgotten after so many looks."""
+
+
+class Composer(Protocol):
+    """Makes, mends and closes the runtime of a revision: ``wire.Composer``."""
+
+    def compose(self, revision: Revision) -> Runtime:
+        """The runtime of a verified revision; raises ``SidecarError``."""
+
+    def reopen(self, runtime: Runtime) -> Runtime:
+        """The runtime with its closed databases tried again."""
+
+    def close(self, runtime: Runtime) -> None:
+        """Close what it opened."""
+
+
 @dataclass(slots=True)
 class _Retired:
     runtime: Runtime
@@ -55,15 +72,15 @@ class Watch:
         settings: Settings,
         state: StateDatabase,
         attempts: AttemptCounter,
-        compose: Callable[[Revision], Runtime],
-        reopen: Callable[[Runtime], Runtime],
-        close: Callable[[Runtime], None],
+        composer: Composer,
+        purge: Callable[[], object],
     ) -> None:
         self._gateway = gateway
         self._settings = settings
         self._state = state
         self._attempts = attempts
-        self._compose, self._reopen, self._close = compose, reopen, close
+        self._composer = composer
+        self._purge = purge
         self._number = -1
         self._rounds = 0
         self._retired: list[_Retired] = []
@@ -71,8 +88,7 @@ class Watch:
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
-        """Look once, then once a second until ``stop``."""
-        self.look()
+        """Look once a second until ``stop``."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -82,9 +98,9 @@ class Watch:
             self._thread.join()
         self._tick(final=True)
         for retired in self._retired:
-            self._close(retired.runtime)
+            self._composer.close(retired.runtime)
         if isinstance(self._gateway.runtime, Runtime):
-            self._close(self._gateway.runtime)
+            self._composer.close(self._gateway.runtime)
 
     def look(self) -> None:
         """One look. Nothing that it finds ends the thread."""
@@ -94,6 +110,8 @@ class Watch:
         self._retire()
         self._tick()
         self._latest()
+        if self._rounds % PURGE_ROUNDS == 0:
+            self._forget()
 
     def _run(self) -> None:
         while not self._stop.wait(INTERVAL_SECONDS):
@@ -108,7 +126,7 @@ class Watch:
             number = last_number(self._state)
             if isinstance(current, Runtime) and number == self._number:
                 return
-            found = self._compose(load_active(self._state, self._settings))
+            found = self._composer.compose(load_active(self._state, self._settings))
         except SidecarError as exc:
             self._deny(current, exc)
             return
@@ -131,19 +149,25 @@ class Watch:
         current = self._gateway.runtime
         due = self._rounds % RETRY_ROUNDS == 0 and isinstance(current, Runtime)
         if due and isinstance(current, Runtime) and any(d.fault is not None for d in current.databases.values()):
-            self._gateway.runtime = self._reopen(current)
+            self._gateway.runtime = self._composer.reopen(current)
 
     def _retire(self) -> None:
         over = [retired for retired in self._retired if self._rounds - retired.rounds >= RETIRE_ROUNDS]
         for retired in over:
             self._retired.remove(retired)
-            self._close(retired.runtime)
+            self._composer.close(retired.runtime)
 
     def _tick(self, *, final: bool = False) -> None:
         try:
             self._attempts.tick(final=final)
         except LedgerUnavailable:
             log.warning("attempts-unrecorded", code=LedgerUnavailable.code)
+
+    def _forget(self) -> None:
+        try:
+            self._purge()
+        except LedgerUnavailable:
+            log.warning("purge-failed", code=LedgerUnavailable.code)
 
     def _latest(self) -> None:
         try:
