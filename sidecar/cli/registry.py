@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
-from sidecar.cli.context import State, json_option, pass_state, print_json, progress
+from sidecar.cli.context import State, json_option, pass_state, progress
 from sidecar.cli.database import database_and_ledger
-from sidecar.identity.imports import Summary, import_units
+from sidecar.cli.papers import confirmed_option, file_argument, registrar_option, tell
+from sidecar.identity.imports import import_units
 from sidecar.policy.revisions import load_active
 
 
@@ -19,31 +21,18 @@ def units() -> None:
 
 
 @units.command("import")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--registrar", required=True, help="Who imports.")
-@click.option("--confirmed-by", required=True, help="The second person, who has compared the file.")
+@file_argument
+@registrar_option
+@confirmed_option
 @click.option("--replace", is_flag=True, help="The file is the whole registry; what it does not name is removed.")
 @json_option
 @pass_state
-def import_command(  # noqa: PLR0917  # click passes options by name
-    state: State, file: Path, registrar: str, confirmed_by: str, replace: bool, as_json: bool
-) -> None:
+def units_import(state: State, /, *, file: Path, as_json: bool, **options: Any) -> None:
     """Import units, keys and officers from FILE (YAML), with a ledger entry; gateways take it up by themselves."""
     with database_and_ledger(state) as (engine, ledger):
         organs = load_active(engine, state.settings).params.organs
-        (summary,) = [
-            import_units(
-                name, engine=engine, ledger=ledger, clock=state.clock, organs=organs, registrar=registrar,
-                confirmed_by=confirmed_by, replace=replace,
-            )
-            for name in progress([file], "Importing …")
-        ]  # fmt: skip
-    _tell(summary, as_json)
-
-
-def _tell(summary: Summary, as_json: bool) -> None:
-    if as_json:
-        print_json(asdict(summary))
-        return
+        for path in progress([file], "Importing …"):
+            summary = import_units(path, engine=engine, ledger=ledger, clock=state.clock, organs=organs, **options)
     held = f"{summary.units} units, {summary.keys} keys, {summary.officers} officers"
-    click.echo(f"registry revision {summary.revision}: {held}" + ("" if summary.changed else "; nothing changed"))
+    text = f"registry revision {summary.revision}: {held}" + ("" if summary.changed else "; nothing changed")
+    tell(as_json, asdict(summary), text)

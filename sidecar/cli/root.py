@@ -17,7 +17,7 @@ COMMANDS = {
     "doctor": "sidecar.cli.operate:doctor",
     "keys": "sidecar.cli.keys:keys",
     "ledger": "sidecar.cli.ledger:ledger",
-    "letter": "sidecar.cli.papers:letter",
+    "letter": "sidecar.cli.letter:letter",
     "openapi": "sidecar.cli.operate:openapi",
     "papers": "sidecar.cli.papers:papers",
     "policy": "sidecar.cli.policy:policy",
