@@ -17,7 +17,7 @@ SEALED_INPUT: Final = "sealed_input"
 
 _STORE_KEY: Final = (
     "INSERT INTO ledger_data_keys (id, created, wrapped) SELECT %(id)s, %(created)s, %(wrapped)s WHERE {guard}"
-    " ON CONFLICT (id) DO NOTHING"
+    " ON CONFLICT DO NOTHING"
 )
 _STORE_INPUT: Final = (
     "INSERT INTO ledger_sealed_inputs (key_id, nonce, entry_id, ciphertext)"
