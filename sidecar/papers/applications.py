@@ -25,6 +25,7 @@ from sidecar.ledger.types import Effect, EffectRefused, Entry, Ledger
 from sidecar.papers import changes, undertaking
 from sidecar.papers.content import Content, ContentSealer
 from sidecar.papers.drafts import Draft, Stated, read_draft
+from sidecar.papers.lookup import application_of
 from sidecar.papers.register import pseudonym_source
 from sidecar.papers.tables import APPLICATION_EVENTS, APPLICATIONS
 from sidecar.papers.types import Application, ApplicationState
@@ -371,15 +372,7 @@ class Applications:
             raise LedgerUnavailable("applications cannot be read from the state database") from exc
 
     def _application(self, row: Row[Any]) -> Application:
-        names = [name for name in Application.__dataclass_fields__ if name != "state"]
-        state = effective_state(row.state, row.valid_to, int(self._clock.now().timestamp()))
-        return Application(state=state, **{name: getattr(row, name) for name in names})
-
-
-def effective_state(state: str, valid_to: int | None, now: int) -> ApplicationState:
-    """The state at ``now`` (POSIX seconds): an approval is over after its last second (R17)."""
-    over = state == S.APPROVED and (valid_to is None or now > valid_to)
-    return S.EXPIRED if over else S(state)
+        return application_of(row, int(self._clock.now().timestamp()))
 
 
 def _owns(officer: Officer, row: Row[Any]) -> bool:
