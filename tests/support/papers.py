@@ -80,3 +80,28 @@ def sign(claims: dict[str, Any], key: Any, algorithm: str = "EdDSA", **header: A
     signed = f"{b64url(orjson.dumps(headers))}.{b64url(orjson.dumps(claims))}"
     method = jwt.get_algorithm_by_name(algorithm)
     return f"{signed}.{b64url(method.sign(signed.encode(), key))}"
+
+
+def application_row(identifier: str, **changes: Any) -> dict[str, Any]:
+    """A row of an approved application of ``OFFICER``, with its undertaking."""
+    return {
+        "id": identifier,
+        "state": "approved",
+        "version": 3,
+        "officer_issuer": ISSUER,
+        "officer": "110",
+        "unit": UNIT,
+        "subject": "p",
+        "subject_key": "2026-ab",
+        "database": "cases",
+        "scope": "sealed",
+        "basis": "law/286",
+        "purpose": "case",
+        "received": 0,
+        "valid_to": int(NOW.timestamp()) + 60,
+        "approver": f"{ISSUER}|boss",
+        "copies_approved": True,
+        "undertaking_by": f"{ISSUER}|110",
+        "content": b"",
+        "content_key_id": "",
+    } | changes
