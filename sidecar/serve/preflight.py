@@ -8,6 +8,7 @@ on, unless there is none left.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,10 +22,16 @@ from sidecar.keys.ring import FileKeyRing
 from sidecar.ledger.open import check_origin
 from sidecar.policy.open import choose_engine
 from sidecar.policy.revisions import Revision, load_active
+from sidecar.policy.wasm import WasmEngine
+from sidecar.records.catalog import LoadedCatalog, parse
+from sidecar.records.connectors import open_connector
 from sidecar.settings import Settings
 from sidecar.storage import migrate
 from sidecar.storage.durability import check_durable
 from sidecar.storage.engine import open_state
+
+DATABASE = "database "
+"""How the findings of legacy databases begin."""
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +66,20 @@ class Preflight:
                 yield finding
                 if not finding.ok:
                     return
+        if self.revision is not None:
+            yield from self._databases(self.revision)
+
+    def _databases(self, revision: Revision) -> Iterator[Finding]:
+        """The canary of each legacy database, through the production filter; the module says what is expected."""
+        limit = self._settings.policy.timeout_ms
+        engine = WasmEngine(revision.wasm, revision.data, revision=revision.label, pool=1, timeout_ms=limit)
+        folders = {path.stem: self._settings.path(path).parent for path in self._settings.policy.catalogs}
+        with closing(engine):
+            for name, content in revision.catalogs.items():
+                catalog = parse(content.decode("utf-8"), name)
+                loaded = LoadedCatalog(catalog, revision.manifest.catalogs[name], folders[name])
+                step = functools.partial(_canary, loaded, revision, engine)
+                yield _finding(f"{DATABASE}{catalog.database}", step)
 
     def _steps(self, state: Database) -> Iterator[tuple[str, Callable[[], str]]]:
         yield "state database", lambda: _durable(state)
@@ -103,6 +124,12 @@ def _durable(state: Database) -> str:
     return f"{state.dialect.name}, commits are durable"
 
 
+def _canary(catalog: LoadedCatalog, revision: Revision, engine: WasmEngine) -> str:
+    with closing(open_connector(catalog, revision.filter, revision.params, engine.classify)) as connector:
+        connector.canary()
+    return "the canary passes"
+
+
 def _finding(name: str, step: Callable[[], str]) -> Finding:
     try:
         return Finding(name, ok=True, text=step())
@@ -111,11 +138,15 @@ def _finding(name: str, step: Callable[[], str]) -> Finding:
 
 
 def require(settings: Settings, clock: Clock) -> None:
-    """Run the checks and stop at one without which nothing can be served.
+    """Run the checks and stop where nothing could be served.
 
     Raises:
         ConfigurationError: with the finding, which is the fix.
     """
-    for finding in Preflight(settings, clock).findings():
-        if not finding.ok:
+    findings = list(Preflight(settings, clock).findings())
+    databases = [finding for finding in findings if finding.name.startswith(DATABASE)]
+    failed = [finding for finding in findings if not finding.ok]
+    for finding in failed:
+        if finding not in databases or not any(database.ok for database in databases):
             raise ConfigurationError(f"{finding.name}: {finding.text}")
+        log.error("database-closed", database=finding.name.removeprefix(DATABASE))

@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sidecar.clock import Clock
+from sidecar.errors import RevisionUnapproved
 from sidecar.policy.open import supervise
-from sidecar.policy.revisions import load_active
+from sidecar.policy.revisions import last_number, load_active
 from sidecar.serve import preflight
 from sidecar.serve.parent import Parent, Pid
-from sidecar.settings import load
+from sidecar.settings import SettingsInvalid, load
 from sidecar.storage.engine import open_state
 from sidecar.web.logging import configure
+
+LOOK_SECONDS = 1.0
+"""How often the parent asks which revision is active."""
 
 
 def serve(config: Path, clock: Clock) -> None:
@@ -25,23 +29,58 @@ def serve(config: Path, clock: Clock) -> None:
     settings = load(config)
     configure(settings.logging)
     preflight.require(settings, clock)
-    Parent(settings, config, clock, lambda: _engine(config)).run()
+    revision = ActiveRevision(config, clock)
+    with contextlib.closing(revision):
+        Parent(settings, config, clock, revision.engine, stale=revision.stale, reloadable=revision.reloadable).run()
 
 
-@contextlib.contextmanager
-def _engine(config: Path) -> Iterator[Pid]:
-    """OPA as a child with the bundle of the active revision, where the settings want one."""
-    settings = load(config)
-    state = open_state(settings)
-    try:
-        revision = load_active(state, settings)
-    finally:
-        state.dispose()
-    process = supervise(settings, revision)
-    if process is None:
-        yield lambda: None
-        return
-    try:
-        yield lambda: process.pid
-    finally:
-        process.stop()
+class ActiveRevision:
+    """The revision that OPA serves, and whether another one is active by now. Belongs to one thread."""
+
+    def __init__(self, config: Path, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+        self._state = open_state(load(config))
+        self._number = 0
+        self._next = 0.0
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._state.dispose()
+
+    @contextlib.contextmanager
+    def engine(self) -> Iterator[Pid]:
+        """OPA as a child with the bundle of the active revision, where the settings want one.
+
+        Raises:
+            SidecarError: there is no approved revision, or OPA does not start.
+        """
+        settings = load(self._config)
+        self._number = last_number(self._state)
+        process = supervise(settings, load_active(self._state, settings))
+        if process is None:
+            yield lambda: None
+            return
+        try:
+            yield lambda: process.pid
+        finally:
+            process.stop()
+
+    def stale(self) -> bool:
+        """Whether another revision was activated; asked of the database at most once a second."""
+        now = self._clock.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + LOOK_SECONDS
+        try:
+            return last_number(self._state) != self._number
+        except RevisionUnapproved:  # the database does not answer: it tells nothing new
+            return False
+
+    def reloadable(self) -> bool:
+        """Whether the settings can be read."""
+        try:
+            load(self._config)
+        except SettingsInvalid:
+            return False
+        return True

@@ -32,6 +32,7 @@ PARENT = """
 import contextlib, os, sys
 from pathlib import Path
 from sidecar.clock import SystemClock
+from sidecar.errors import RevisionUnapproved
 from sidecar.serve import parent
 from sidecar.settings import Settings
 
@@ -39,12 +40,24 @@ parent.COMMANDS = {name: (sys.executable, "-c", open("child.py").read(), name) f
 
 @contextlib.contextmanager
 def engine():
+    if Path("broken").exists():
+        raise RevisionUnapproved("broken")
     os.write(log, b"start opa\\n")
     yield lambda: 4711
     os.write(log, b"end opa\\n")
 
 log = os.open("order.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-parent.Parent(Settings(base=Path.cwd()), Path("sidecar.yaml"), SystemClock(), engine).run()
+def there(name):
+    found = Path(name).exists()
+    if found and name != "invalid":
+        Path(name).unlink()
+    return found
+
+parent.RETRY_SECONDS = 0.05
+parent.Parent(
+    Settings(base=Path.cwd()), Path("sidecar.yaml"), SystemClock(), engine,
+    stale=lambda: there("activated"), reloadable=lambda: not there("invalid"),
+).run()
 """
 
 
@@ -117,6 +130,34 @@ def test_a_hangup_starts_everything_anew(serving) -> None:
     until(lambda: serving.order().count("start gateway") == 2)
     assert serving.order()[3:7] == ["end gateway", "end sequencer", "end opa", "start opa"]
     assert serving.process.poll() is None
+
+
+def test_another_revision_starts_opa_and_sequencer_anew_and_leaves_the_gateway(serving) -> None:
+    gateway = serving.running()["gateway"]
+    (serving.folder / "activated").touch()
+    until(lambda: serving.order().count("start sequencer") == 2)
+    assert serving.order()[3:] == ["end sequencer", "end opa", "start opa", "start sequencer"]
+    assert serving.running()["gateway"] == gateway
+
+
+def test_an_engine_that_cannot_be_started_is_tried_again_while_the_gateway_denies(serving) -> None:
+    gateway = serving.running()["gateway"]
+    (serving.folder / "broken").touch()
+    (serving.folder / "activated").touch()
+    until(lambda: serving.running().get("opa") is None)
+    assert serving.process.poll() is None
+    (serving.folder / "broken").unlink()
+    until(lambda: serving.order().count("start opa") == 2)
+    until(lambda: serving.running().get("opa") == 4711)
+    assert serving.running()["gateway"] == gateway
+
+
+def test_a_hangup_with_settings_that_cannot_be_read_changes_nothing(serving) -> None:
+    (serving.folder / "invalid").touch()
+    serving.process.send_signal(signal.SIGHUP)
+    (serving.folder / "activated").touch()  # looked at after the signal
+    until(lambda: serving.order().count("start sequencer") == 2)
+    assert serving.order().count("start gateway") == 1
 
 
 def test_a_killed_parent_leaves_no_child(serving) -> None:
