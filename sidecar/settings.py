@@ -174,6 +174,9 @@ class Gateway(Section):
     page_size: int = Field(50, ge=1, le=500, description="Records a page unless asked otherwise.")
     max_page_size: int = Field(200, ge=1, le=1000, description="Most records a page.")
     idempotency_minutes: int = Field(10, ge=1, le=60, description="How long an Idempotency-Key is the same use.")
+    approval_days: int = Field(
+        30, ge=1, le=3660, description="How many days an approval is good where the approver states no number."
+    )
     inquiry_minutes: int = Field(15, ge=1, le=60, description="How long an inquiry's cursors are good.")
 
 

@@ -11,7 +11,7 @@ from flask import Response as FlaskResponse
 from sidecar.codes import Channel
 from sidecar.gateway.run import Gateway
 from sidecar.settings import Settings
-from sidecar.web import api, operator, oversight, policy, problem
+from sidecar.web import api, applications, operator, oversight, policy, problem
 from sidecar.web.http import Environ, StartResponse, read_request, send
 from sidecar.web.services import Services
 from sidecar.web.wire import build_services
@@ -54,6 +54,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
     app.register_blueprint(operator.blueprint)
     if {"gateway", "desk"} & set(settings.server.roles):
         app.register_blueprint(api.blueprint)
+        app.register_blueprint(applications.blueprint)
     if "oversight" in settings.server.roles:
         app.register_blueprint(oversight.blueprint)
     if "workbench" in settings.server.roles:

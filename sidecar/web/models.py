@@ -9,7 +9,7 @@ import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, TypeAdapter
 
 from sidecar.gateway import body
 
@@ -63,6 +63,7 @@ def _stated(name: str, description: str, *, least: int = 0, examples: list[str] 
 Line = Annotated[StrictStr, AfterValidator(_line)]
 Lines = Annotated[StrictStr, AfterValidator(_lines)]
 Day = Annotated[StrictStr, AfterValidator(_day)]
+ReasonCode = Annotated[StrictStr, Field(pattern=r"^[a-z]+(-[a-z]+)*$")]
 SafeInteger = Annotated[StrictInt, Field(ge=-body.MAX_SAFE_INTEGER, le=body.MAX_SAFE_INTEGER)]
 SearchText = Annotated[Line, Field(max_length=body.TEXT_LIMITS["value"], json_schema_extra={"pattern": LINE})]
 
@@ -155,6 +156,46 @@ INQUIRY: TypeAdapter[InquiryBySubject | InquiryBySearch] = TypeAdapter(InquiryBy
 """Body of ``POST /v1/inquiries``."""
 
 
+# --- applications ------------------------------------------------------------------------------------------------
+
+
+class NewApplication(Model):
+    """A written application (Q5). The policy's parameters say which bases and purposes there are."""
+
+    database: Line = _stated("database", "Name of the database.", least=1)
+    subject: PersonById | PersonByName
+    scope: Literal["open", "sealed"] = "sealed"
+    reason: Lines = Field(min_length=1, max_length=body.MAX_REASON, json_schema_extra={"pattern": LINES})
+    basis: Basis
+    purpose: Line = _stated("purpose", "Purpose code.", least=1)
+    case_number: Line = _stated("case_number", "Case number, or the internal file's number (R12).")
+
+
+class Approval(Model):
+    """An approval (Q6)."""
+
+    copies_approved: StrictBool = Field(False, description="Whether copies of documents are necessary (Q9).")
+    valid_days: StrictInt = Field(
+        0, ge=0, le=3660, description="So many days after today it is good; 0: as the deployment is set."
+    )
+
+
+class ApplicationRefusal(Model):
+    """A refusal (Q7)."""
+
+    codes: list[ReasonCode] = Field(min_length=1, max_length=16, description="Reason codes.")
+    text: Lines = Field("", max_length=body.MAX_REASON, json_schema_extra={"pattern": LINES})
+
+
+class Signature(Model):
+    """Signing of the confidentiality undertaking (Q8)."""
+
+    language: Literal["zh", "en"] = Field("zh", description="Which wording is signed, where `wording` names none.")
+    wording: StrictStr = Field(
+        "", pattern=r"^([0-9a-f]{64})?$", description="Digest of exactly the wording that was shown (`to_sign`)."
+    )
+
+
 # --- answers -----------------------------------------------------------------------------------------------------
 
 Identifier = Annotated[
@@ -168,7 +209,59 @@ Receipt = Annotated[
         description="Compact JWS (EdDSA, `typ: receipt+jwt`); `answer` in it commits to everything else in this body.",
     ),
 ]
-ReasonCode = Annotated[StrictStr, Field(pattern=r"^[a-z]+(-[a-z]+)*$")]
+
+
+Instant = Annotated[StrictStr, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$")]
+
+
+class Refused(Model):
+    """Why an application was refused."""
+
+    codes: list[ReasonCode]
+    text: str
+
+
+class Wording(Model):
+    """A wording of the undertaking."""
+
+    language: Literal["zh", "en"]
+    version: int
+    text: str
+    wording: str = Field(description="Its digest, to be sent with the signature.")
+
+
+class Event(Model):
+    """Something that happened to an application."""
+
+    action: str
+    state: str
+    actor: str
+    time: Instant
+    entry: Identifier
+
+
+class Application(Model):
+    """An application, as its officer and an approver see it."""
+
+    id: Identifier
+    state: Literal["draft", "submitted", "approved", "refused", "withdrawn", "expired"]
+    version: int = Field(ge=1)
+    received: Instant
+    database: str
+    scope: Literal["open", "sealed"]
+    subject: PersonById | PersonByName
+    reason: str
+    basis: str
+    purpose: str
+    case_number: str
+    officer: str
+    approver: str | None
+    valid_to: Instant | None
+    copies_approved: bool
+    undertaking_by: str | None
+    refusal: Refused | None
+    to_sign: list[Wording] = Field(description="Wordings of which one must be signed now.")
+    history: list[Event]
 
 
 class InquiryAnswer(Model):

@@ -82,6 +82,18 @@ _IDEMPOTENCY = Parameter(
     "Repeats of a request with the same key count as one use of the letter.",
 )
 
+_ID = Parameter("id", "path", {"type": "string", "format": "uuid"}, "Id of the application.")
+_PEOPLE = (Role.OFFICER, Role.APPROVER)
+_ABOUT_ONE: Final[dict[int, Any]] = {200: models.Application, 404: None, **_AUTHENTICATED}
+
+
+def _transition(action: str, summary: str, role: str, request: Any = None) -> Operation:
+    statuses = {409: None, **_ABOUT_ONE, **_BODY}
+    return Operation(
+        "post", f"/v1/applications/{{id}}/{action}", summary, "applications", (role,), statuses, request, (_ID,)
+    )
+
+
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(
         "post",

@@ -17,6 +17,7 @@ from sidecar.gateway.types import Request, Response
 from sidecar.identity.types import Officer
 from sidecar.keys.ring import FileKeyRing
 from sidecar.ledger.build import EntryBuilder
+from sidecar.papers.applications import Applications
 from sidecar.settings import Settings
 
 
@@ -35,6 +36,7 @@ class Services:
         gateway: answers inquiries; its ports are used by the other views too.
         state: the state database.
         ring: the key ring, for the public keys of receipts.
+        applications: applications with their states.
         builder: makes entries that are no inquiries.
         clock: time.
         close: ends the background watch and closes what is open; for tests and orderly ends.
@@ -44,6 +46,7 @@ class Services:
     gateway: Gateway
     state: StateDatabase
     ring: FileKeyRing
+    applications: Applications
     builder: EntryBuilder
     clock: Clock
     close: Callable[[], None]

@@ -74,6 +74,16 @@ def no_query(request: Request) -> None:
         raise RequestInvalid(Code.FIELD_UNKNOWN, "query parameters are not accepted")
 
 
+def no_body(request: Request) -> None:
+    """Refuse a body that says something where nothing is to be said; ``{}`` says nothing.
+
+    Raises:
+        RequestInvalid: ``field-unknown``.
+    """
+    if request.body.strip() not in {b"", b"{}"}:
+        raise RequestInvalid(Code.FIELD_UNKNOWN, "a body is not accepted")
+
+
 def body(request: Request, model: type[M]) -> M:
     """A strictly parsed body.
 

@@ -26,6 +26,8 @@ from sidecar.ledger.attempts import AttemptCounter
 from sidecar.ledger.build import EntryBuilder
 from sidecar.ledger.open import open_ledger
 from sidecar.ledger.types import Ledger
+from sidecar.papers.applications import Applications
+from sidecar.papers.content import ContentSealer
 from sidecar.papers.inputs import SealedInputs
 from sidecar.papers.letters import LetterReader
 from sidecar.papers.lookup import ApplicationReader
@@ -33,8 +35,9 @@ from sidecar.papers.register import SealRegister
 from sidecar.papers.uses import Uses
 from sidecar.policy.open import open_engine
 from sidecar.policy.revisions import Revision
+from sidecar.policy.types import Engine
 from sidecar.records.catalog import Catalog, LoadedCatalog, parse
-from sidecar.records.connectors import open_connector
+from sidecar.records.connectors.sql import open_connector
 from sidecar.records.types import Connector
 from sidecar.settings import Settings
 from sidecar.storage.engine import open_state
@@ -88,7 +91,14 @@ def build_services(
     if watch:
         watching.start()
     return Services(
-        settings=settings, gateway=gateway, state=state, ring=ring, builder=parts.builder, clock=clock, close=close
+        settings=settings,
+        gateway=gateway,
+        state=state,
+        ring=ring,
+        applications=parts.applications(),
+        builder=parts.builder,
+        clock=clock,
+        close=close,
     )
 
 
@@ -136,6 +146,11 @@ class _Parts:
             lambda kind, value: ring.keyed_hash(kind, value, beijing_day(clock.now()) // 10000),
         )
 
+    def applications(self) -> Applications:
+        """The store of applications."""
+        sealer = ContentSealer.load(self.settings.path(self.settings.keys.directory))
+        return Applications(self.state, self.ledger, self.ring, sealer, self.clock, random=self.random)
+
     def uses(self) -> Uses:
         """Counts uses and remembers keys."""
         return Uses(self.state, self.ring, idempotency_seconds=self.settings.gateway.idempotency_minutes * 60)
@@ -169,12 +184,12 @@ class Composer:
         for name, content in revision.catalogs.items():
             catalog = parse(content.decode("utf-8"), name)
             loaded = LoadedCatalog(catalog, revision.manifest.catalogs[name], self._folders[name])
-            databases[catalog.database] = self._open(loaded, revision)
+            databases[catalog.database] = self._open(loaded, revision, engine)
         return Runtime(revision.label, engine, revision.params, databases)
 
-    def _open(self, loaded: LoadedCatalog, revision: Revision) -> Database:
+    def _open(self, loaded: LoadedCatalog, revision: Revision, engine: Engine) -> Database:
         catalog = loaded.catalog
-        connector = open_connector(loaded, revision.filter, revision.params)
+        connector = open_connector(loaded, revision.filter, revision.params, engine.classify, self._clock)
         return _checked(
             Database(connector, _declared(catalog, catalog.filterable), _declared(catalog, catalog.sortable))
         )
