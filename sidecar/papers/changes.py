@@ -54,9 +54,9 @@ def change(action: str, values: Mapping[str, Any]) -> Effect:
     return Effect(CHANGE, UPDATES[action], dict(values), required=True)
 
 
-def event(values: Mapping[str, Any]) -> Effect:
+def event(values: Mapping[str, Any], name: str = "application_event") -> Effect:
     """A line of the application's history."""
-    return Effect("application_event", _EVENT, dict(values))
+    return Effect(name, _EVENT, dict(values))
 
 
 def signed(values: Mapping[str, Any]) -> Effect:
@@ -64,9 +64,9 @@ def signed(values: Mapping[str, Any]) -> Effect:
     return Effect("undertaking", _SIGNED, dict(values))
 
 
-def insert(row: Mapping[str, Any]) -> Effect:
+def insert(row: Mapping[str, Any], name: str = "new_application") -> Effect:
     """A new application; all columns, so that no default is forgotten."""
-    return Effect("new_application", _INSERT, dict(row), required=True)
+    return Effect(name, _INSERT, dict(row), required=True)
 
 
 def _value(name: str) -> str:
