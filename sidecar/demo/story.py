@@ -119,12 +119,18 @@ class Story:
         }  # fmt: skip
         made = self._done(self.world.ask("POST", "/v1/applications", token, body), "application")
         number = str(made["id"])
+        path = f"/v1/applications/{number}"
         for action, actor in (("submit", person), ("approve", QIAN), ("undertaking", person)):
-            path = f"/v1/applications/{number}/{action}"
-            self._done(self.world.ask("POST", path, self.world.token(actor), ACTIONS[action]), action)
+            body = {"approve": {"valid_days": 30}, "undertaking": self._undertaking(path, token)}.get(action)
+            self._done(self.world.ask("POST", f"{path}/{action}", self.world.token(actor), body), action)
             if action == until:
                 break
         return number
+
+    def _undertaking(self, path: str, token: str) -> dict[str, str]:
+        """The officer's signature under exactly the wording that is shown; none while nothing is to be signed."""
+        shown = self._done(self.world.ask("GET", path, token), "application")["to_sign"]
+        return {"wording": shown[0]["wording"]} if shown else {}
 
     @staticmethod
     def _done(answer: Answer, what: str) -> Mapping[str, Any]:
@@ -157,10 +163,6 @@ class Story:
             answer=summary(answer),
             recorded=recorded.text(),
         )
-
-
-ACTIONS: Mapping[str, Any] = {"submit": None, "approve": {}, "undertaking": {}}
-"""Bodies of an application's actions."""
 
 
 def expect(what: str, wanted: object, got: object) -> None:
