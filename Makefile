@@ -3,6 +3,7 @@
 #   PYTHON          interpreter for the environment in .venv                    (python3)
 #   SIDECAR_TOOLS   where tools are kept between checkouts                      (~/.cache/sidecar-tools)
 #   ONCE=1          `make demo` ends after the story
+#   BENCH           options of the benchmark                                (--rounds 3 --seconds 6 --json bench.json)
 #   DEMO_DB, DEMO_ENGINE   postgresql or sqlite; opa or wasm: force the demo's parts
 
 SHELL := bash
@@ -18,7 +19,7 @@ PURE := sidecar/law/*,sidecar/codes.py,sidecar/errors.py,sidecar/records/expr.py
 PURE_LEAST := 95
 OPA = $$($(ENSURE) opa)
 
-.PHONY: help demo test tools dev fmt lint policies mutants bundle bundle-check docs docs-check unit conformance functional clean
+.PHONY: help demo test tools dev fmt lint policies mutants bundle bundle-check docs docs-check unit conformance functional bench bench-memory clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | column -t -s '	'
@@ -79,6 +80,14 @@ conformance: dev tools ## engines, databases and golden cases agree
 
 functional: dev tools ## real servers, as processes
 	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/functional -q
+
+bench: dev tools ## speed beside the floor and the straightforward stack; nothing else should run meanwhile
+	@$(ENSURE) wrk
+	SIDECAR_OPA="$(OPA)" $(BIN)/python -m tests.benchmarks.speed $(BENCH)
+
+bench-memory: dev tools ## memory of the workers after 20,000 and after 100,000 inquiries
+	@$(ENSURE) wrk
+	SIDECAR_OPA="$(OPA)" $(BIN)/python -m tests.benchmarks.memory
 
 clean: ## remove what targets made in the checkout
 	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage build dist

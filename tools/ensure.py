@@ -7,6 +7,7 @@ Standard library only: it runs before there is an environment. Tools are kept ou
     python3 tools/ensure.py opa               prints the path of an OPA 1.20, or nothing where there can be none
     python3 tools/ensure.py helm              prints the path of the pinned Helm
     python3 tools/ensure.py postgres          installs PostgreSQL's server programs by apt where there are none
+    python3 tools/ensure.py wrk               installs wrk, which loads the benchmarks, by apt where there is none
 """
 
 from __future__ import annotations
@@ -241,6 +242,12 @@ def ensure_postgres() -> None:
     _apt("postgresql")
 
 
+def ensure_wrk() -> None:
+    """Install wrk where there is none."""
+    if not shutil.which("wrk"):
+        _apt("wrk")
+
+
 def _apt(package: str) -> None:
     if os.geteuid() or not shutil.which("apt-get"):
         raise Failed(f"{package} is needed: install it (as root: apt-get install {package})")
@@ -265,6 +272,8 @@ def main(arguments: list[str]) -> int:
             print(ensure_helm())
         case ["postgres"]:
             ensure_postgres()
+        case ["wrk"]:
+            ensure_wrk()
         case _:
             say(__doc__ or "")
             return 2

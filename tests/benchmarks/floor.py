@@ -17,7 +17,7 @@ COLUMNS = {
 
 PAGE = 50
 QUERY = (
-    f"SELECT {', '.join(f'{column!r}'.replace(chr(39), chr(34)) for column in COLUMNS.values())}, count(*) OVER () "
+    f"""SELECT {", ".join(f'"{column}"' for column in COLUMNS.values())}, count(*) OVER () """
     'FROM "T_AJXX" WHERE "SFZH" = %s ORDER BY "AJBH", "XH" LIMIT %s'
 )
 

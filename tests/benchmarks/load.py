@@ -33,7 +33,20 @@ def drive(url: str, requests: Path, seconds: int) -> Measured:
     Raises:
         BenchFailed: wrk did not run, or a connection broke: rates are only compared where every request was answered.
     """
-    command = ["wrk", "-t", "1", "-c", str(CONNECTIONS), "-d", f"{seconds}s", "--timeout", "10s", "-s", str(SCRIPT), url]
+    command = [
+        "wrk",
+        "-t",
+        "1",
+        "-c",
+        str(CONNECTIONS),
+        "-d",
+        f"{seconds}s",
+        "--timeout",
+        "10s",
+        "-s",
+        str(SCRIPT),
+        url,
+    ]
     environment = {**os.environ, "BENCH_REQUESTS": str(requests)}
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), "")

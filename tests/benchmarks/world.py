@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import http.client
 import shutil
 import subprocess
 import sys
@@ -97,8 +97,9 @@ def _sidecar(world: World, environment: Mapping[str, str]) -> Iterator[None]:
 
 def _pending(world: World) -> int:
     """Entries that wait for their position: the next variant must not pay for them."""
+    query = "SELECT (SELECT count(*) FROM ledger_entries) - (SELECT count(*) FROM ledger_positions)"
     with psycopg.connect(world.cluster.dsn("sidecar")) as connection:
-        (count,) = connection.execute("SELECT count(*) FROM ledger_entries WHERE position IS NULL").fetchone()
+        (count,) = connection.execute(query).fetchone()
     return count
 
 
@@ -145,7 +146,7 @@ def _naive(world: World, stack: contextlib.ExitStack) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _process(command: list[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    child = spawn(command, {**environment, "PYTHONPATH": os.getcwd()})
+    child = spawn(command, {**environment, "PYTHONPATH": str(Path.cwd())})
     try:
         yield child
     finally:
@@ -157,8 +158,6 @@ def _answers(world: World) -> bool:
 
 
 def _status(url: str, path: str) -> int | None:
-    import http.client
-
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=5)
     try:
         connection.request("GET", path)
