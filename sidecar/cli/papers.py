@@ -11,6 +11,8 @@ import click
 from sidecar.cli.context import State, json_option, pass_state, print_json, progress
 from sidecar.cli.database import database_and_ledger
 from sidecar.keys.ring import FileKeyRing
+from sidecar.papers.content import ContentSealer
+from sidecar.papers.imports import Desk, import_papers
 from sidecar.papers.register import import_register
 from sidecar.policy.revisions import Revision, load_active
 from sidecar.records.catalog import parse
@@ -41,6 +43,29 @@ def register_import(state: State, /, *, file: Path, as_json: bool, **people: Any
                 databases=databases(revision), **people,
             )  # fmt: skip
     tell(as_json, asdict(summary), f"{summary.decisions} decisions, {summary.new} new rows")
+
+
+@click.group()
+def papers() -> None:
+    """Paper letters, and applications approved on paper."""
+
+
+@papers.command("import")
+@file_argument
+@registrar_option
+@confirmed_option
+@json_option
+@pass_state
+def papers_import(state: State, file: Path, registrar: str, confirmed_by: str, as_json: bool) -> None:
+    """Import letters and approved applications from FILE (YAML), all with one ledger entry, or none."""
+    with database_and_ledger(state) as (engine, ledger):
+        revision = load_active(engine, state.settings)
+        sealer = ContentSealer.load(state.settings.path(state.settings.keys.directory))
+        desk = Desk(ring(state), sealer, revision.params, databases(revision), state.clock)
+        for path in progress([file], "Importing …"):
+            summary = import_papers(path, ledger=ledger, desk=desk, registrar=registrar, confirmed_by=confirmed_by)
+    ids = "".join(f"\n{identifier}" for identifier in summary.applications)
+    tell(as_json, asdict(summary), f"{summary.letters} letters, {len(summary.applications)} applications{ids}")
 
 
 def ring(state: State) -> FileKeyRing:

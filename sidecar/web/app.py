@@ -11,7 +11,7 @@ from flask import Response as FlaskResponse
 from sidecar.codes import Channel
 from sidecar.gateway.run import Gateway
 from sidecar.settings import Settings
-from sidecar.web import api, applications, operator, oversight, policy, problem
+from sidecar.web import api, applications, letters, operator, oversight, policy, problem
 from sidecar.web.http import Environ, StartResponse, read_request, send
 from sidecar.web.services import Services
 from sidecar.web.wire import build_services
@@ -55,6 +55,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
     if {"gateway", "desk"} & set(settings.server.roles):
         app.register_blueprint(api.blueprint)
         app.register_blueprint(applications.blueprint)
+        app.register_blueprint(letters.blueprint)
     if "oversight" in settings.server.roles:
         app.register_blueprint(oversight.blueprint)
     if "workbench" in settings.server.roles:

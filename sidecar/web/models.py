@@ -171,6 +171,31 @@ class NewApplication(Model):
     case_number: Line = _stated("case_number", "Case number, or the internal file's number (R12).")
 
 
+class NewLetter(Model):
+    """A paper letter of a unit (Q5); both days are inclusive (R17)."""
+
+    unit: Line = line(18, "Unified social credit code of the issuing unit.", least=1)
+    number: Line = line(64, "Number of the letter.", least=1, examples=["京公法字〔2026〕337号"])
+    officer: Line = line(128, "Number of the officer whom it names.", least=1)
+    subjects: list[SearchText] = Field(
+        min_length=1, max_length=100, description="Citizen numbers, or `name/YYYY-MM-DD`."
+    )
+    databases: list[SearchText] = Field(min_length=1, max_length=100)
+    scope: Literal["open", "sealed"]
+    basis: Basis
+    purpose: Line = _stated("purpose", "Purpose code.", least=1)
+    valid_from: Day = Field(json_schema_extra={"format": "date"})
+    valid_to: Day = Field(json_schema_extra={"format": "date"})
+    uses: StrictInt = Field(1, ge=1, le=10000, description="How often it may be used.")
+
+
+class LetterRegistered(Model):
+    """A registered letter, with its number as it is counted."""
+
+    unit: str
+    number: str
+
+
 class Approval(Model):
     """An approval (Q6)."""
 

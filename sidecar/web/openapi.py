@@ -114,6 +114,15 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         {200: models.Databases, **_AUTHENTICATED},
     ),
     Operation(
+        "post",
+        "/v1/letters",
+        "Register a paper letter, so that its uses are counted.",
+        "inquiries",
+        (Role.ARCHIVE_CLERK,),
+        {201: models.LetterRegistered, 409: None, **_BODY, **_AUTHENTICATED},
+        models.NewLetter,
+    ),
+    Operation(
         "get", "/v1/keys", "Public keys with which receipts are verified.", "inquiries", (), {200: models.KeySet}
     ),
     Operation(
