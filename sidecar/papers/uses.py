@@ -27,10 +27,10 @@ COUNT_USE: Final = "count_use"
 """Effect that counts a use of a letter; refused (``letter-used``) where none is left."""
 
 OPEN_INQUIRY: Final = "open_inquiry"
-"""Effect refused where a twin with the same Idempotency-Key was first; ``gateway.ports`` has the same name."""
+"""Effect refused where a twin with the same Idempotency-Key was first."""
 
 SHARE_INQUIRY: Final = "share_inquiry"
-"""Effect refused where the inquiry is over or another's; ``gateway.ports`` has the same name."""
+"""Effect refused where the inquiry is over or another's."""
 
 STORE_INQUIRY: Final = "store_inquiry"
 """Effect that makes the row, where ``OPEN_INQUIRY`` takes the key."""
