@@ -69,9 +69,9 @@ def fill(cluster: PostgresCluster) -> None:
     engine.dispose()
     columns = [column.name for column in legacy.CASES.columns]
     names = ", ".join(f'"{name}"' for name in columns)
-    with psycopg.connect(cluster.dsn("county")) as connection, connection.cursor() as cursor:
-        with cursor.copy(f'COPY "T_AJXX" ({names}) FROM STDIN'.encode()) as copy:
-            for case in cases():
-                copy.write_row([getattr(case, name) for name in columns])
+    statement = f'COPY "T_AJXX" ({names}) FROM STDIN'.encode()
+    with psycopg.connect(cluster.dsn("county")) as connection, connection.cursor().copy(statement) as copy:
+        for case in cases():
+            copy.write_row([getattr(case, name) for name in columns])
     cluster.execute('GRANT SELECT ON "T_AJXX" TO county_reader', "county")
     cluster.execute("VACUUM ANALYZE", "county")
