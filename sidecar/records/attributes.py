@@ -265,7 +265,6 @@ class Derivation:
 
     trees: Mapping[str, Expr]
     derive: Callable[[Leaves, Bound], Attributes]
-    joint: Callable[[Leaves, Bound], bool]
     cover_mark: Callable[[Leaves, Bound], bool]
 
 
@@ -284,12 +283,7 @@ def derivation(trees: Mapping[str, Expr], cover: Expr, index: Mapping[str, int])
                 known[values] = found
         return found
 
-    covered, separated = python(cover, index), compiled["joint"]
-
-    def is_joint(row: Leaves, bound: Bound) -> bool:
-        return bool(separated(row, bound) != "none" or covered(row, bound))
-
-    return Derivation(trees, derive, is_joint, covered)
+    return Derivation(trees, derive, python(cover, index))
 
 
 def _attributes(values: Mapping[str, Any]) -> Attributes:

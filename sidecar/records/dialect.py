@@ -15,6 +15,8 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Integer,
+    Select,
+    Subquery,
     and_,
     case,
     cast,
@@ -33,15 +35,30 @@ from sidecar.records import expr as e
 
 Sql = ColumnElement[Any]
 
+ZERO = literal_column("0", Integer)
+
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What differs between databases: the bare text of a column, the text of it as nodes see it, membership in a bound set."""
+    """What differs between databases.
+
+    Attributes:
+        name: of the dialect.
+        text: the bare text of a column.
+        leaf: the text of a column as nodes see it, never null.
+        in_bound: membership of a text in a bound set.
+        limit: rows of a sub-select that has no limit (SQLite knows no OFFSET without one).
+    """
 
     name: str
     text: Callable[[Sql], Sql]
     leaf: Callable[[Sql], Sql]
     in_bound: Callable[[Sql, str], Sql]
+    limit: Sql | None
+
+    def layer(self, query: Select[Any], name: str) -> Subquery:
+        """A sub-select that the planner does not flatten, or it would compute its columns again at each use."""
+        return query.limit(self.limit).offset(ZERO).subquery(name)
 
 
 def constant(value: str | int | bool) -> Sql:
@@ -81,12 +98,12 @@ class Layers:
     def parsed(self, base: FromClause) -> FromClause:
         """The sub-select with the parsed numbers and dates (``n<i>``) beside all columns of ``base``."""
         first = select(*base.c, *(self._number(n, base).label(f"n{i}") for i, n in enumerate(self.integers)))
-        numbers = first.offset(0).subquery("numbers")
+        numbers = self.dialect.layer(first, "numbers")
         dates = [i for i, n in enumerate(self.integers) if isinstance(n, e.DateOf)]
         if not dates:
             return numbers
         checked = select(*numbers.c, *(_checked_date(numbers.c[f"n{i}"]).label(f"d{i}") for i in dates))
-        return checked.offset(0).subquery("dates")
+        return self.dialect.layer(checked, "dates")
 
     def condition(self, tree: e.Expr, source: FromClause) -> Sql:
         """A boolean tree as an SQL condition over ``source`` (what ``parsed`` gave)."""

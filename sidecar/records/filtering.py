@@ -18,7 +18,7 @@ from sidecar.records.dialect import constant
 
 Columns = Mapping[str, ColumnElement[Any]]
 
-_COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
+COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
     "eq": operators.eq,
     "ne": operators.ne,
     "lt": operators.lt,
@@ -26,6 +26,7 @@ _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
     "gt": operators.gt,
     "ge": operators.ge,
 }
+"""Operators of a filter's comparison, on Python values and SQL columns alike."""
 
 
 def shown_classes(table: Mapping[str, View]) -> tuple[str, ...]:
@@ -54,7 +55,7 @@ def _comparison(node: Comparison, columns: Columns) -> ColumnElement[bool]:
     column = columns[node.attribute]
     if isinstance(node.value, tuple):
         return column.in_([constant(value) for value in node.value]) if node.value else false()
-    return _COMPARE[node.operator](column, constant(node.value))  # type: ignore[no-any-return]
+    return COMPARE[node.operator](column, constant(node.value))  # type: ignore[no-any-return]
 
 
 def visible(

@@ -40,7 +40,7 @@ def redact(fetched: Fetched, classified: Sequence[Classification], views: Views)
         if view is not View.OMITTED:
             records.append(release_row(row, view, views, fetched.classes))
     lost = len(fetched.rows) - len(records)
-    following = fetched.rows[-1].position if fetched.more and fetched.rows else None
+    following = fetched.end if fetched.more else None
     return Release(tuple(records), fetched.total - lost, following)
 
 

@@ -86,6 +86,7 @@ class Fetched:
         more: whether more rows follow.
         classes: released field → class, in the catalog's order.
         unreadable: rows of this page that could not be read, for the operator's report only.
+        end: position of the last row of this page, readable or not; None where the page is empty.
     """
 
     rows: tuple[Row, ...]
@@ -93,6 +94,7 @@ class Fetched:
     more: bool
     classes: Mapping[str, FieldClass]
     unreadable: int = 0
+    end: tuple[Any, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,118 @@
+"""What a database's driver does for the SQL connector, and the bounded pool that all drivers share (P7)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from sqlalchemy import Select
+
+from sidecar.errors import DatabaseTimeout, DatabaseUnavailable
+from sidecar.records.dialect import Dialect
+from sidecar.records.statement import ColumnType, Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a connector."""
+
+    statement_timeout_ms: int
+    pool_size: int
+
+
+class Driver(Protocol):
+    """Executes compiled statements on pooled read-only connections. Thread-safe.
+
+    Every method raises ``DatabaseUnavailable`` or ``DatabaseTimeout`` without foreign text, which might hold a value.
+    """
+
+    dialect: Dialect
+
+    def columns(self, schema: str | None, table: str) -> Mapping[str, ColumnType]:
+        """The live columns of a table, by exact name; empty where there is no such table."""
+
+    def render(self, query: Select[Any]) -> tuple[str, tuple[str, ...]]:
+        """SQL text in the driver's own parameter style, and the bind names in the order of its parameters."""
+
+    def bindable(self, text: str) -> bool:
+        """Whether the database could hold this text at all; what it could not, no row equals."""
+
+    def key_set(self, keys: Collection[str]) -> Any:
+        """The bound value of a set of texts."""
+
+    def execute(self, statement: Statement, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """All rows: leaves as text (undecodable bytes as lone surrogates), encoded columns raw, the total."""
+
+    def close(self) -> None:
+        """Close all connections; a later call raises ``DatabaseUnavailable``."""
+
+
+class Closable(Protocol):
+    """A connection of any kind."""
+
+    def close(self) -> None:
+        """Release it."""
+
+
+C = TypeVar("C", bound=Closable)
+
+
+class Pool(Generic[C]):
+    """At most ``size`` connections, made on demand, the last used first."""
+
+    def __init__(self, connect: Callable[[], C], size: int, wait_seconds: float) -> None:
+        self._connect = connect
+        self._wait = wait_seconds
+        self._slots = threading.BoundedSemaphore(size)
+        self._lock = threading.Lock()
+        self._idle: list[C] = []
+        self._closed = False
+
+    def take(self) -> tuple[C, bool]:
+        """A connection and whether it was used before. The caller MUST give it back or drop it.
+
+        Raises:
+            DatabaseTimeout: none became free in time.
+            DatabaseUnavailable: a new one could not be made, or the pool is closed.
+        """
+        if not self._slots.acquire(timeout=self._wait):
+            raise DatabaseTimeout("no connection became free in time")
+        with self._lock:
+            if self._closed:
+                self._slots.release()
+                raise DatabaseUnavailable("the connector is closed")
+            if self._idle:
+                return self._idle.pop(), True
+        try:
+            return self._connect(), False
+        except BaseException:
+            self._slots.release()
+            raise
+
+    def give(self, connection: C) -> None:
+        """Give a sound connection back."""
+        with self._lock:
+            if not self._closed:
+                self._idle.append(connection)
+                connection = None  # type: ignore[assignment]  # kept
+        if connection is not None:
+            connection.close()
+        self._slots.release()
+
+    def drop(self, connection: C) -> None:
+        """Close a broken connection, and the idle ones: they broke with it (a restart of the server)."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for each in (connection, *idle):
+            each.close()
+        self._slots.release()
+
+    def close(self) -> None:
+        """Close idle connections now, others when they are given back."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()

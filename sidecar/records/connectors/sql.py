@@ -1,0 +1,322 @@
+"""The SQL connector: one statement a fetch, attributes derived again in Python from what came back (P3, P4, P7).
+
+SQLAlchemy compiles a statement once a shape; the driver executes it. The classification that the gateway makes of the
+returned rows' attributes is the second check of what the database's own filter let through.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from sidecar.clock import Clock, SystemClock
+from sidecar.codes import FieldClass
+from sidecar.errors import ConfigurationError, DatabaseClosed
+from sidecar.law.identifiers import citizen_number_forms
+from sidecar.policy.types import FilterNode, Joint, LegalParameters, Views
+from sidecar.records import catalog as c
+from sidecar.records import expr as e
+from sidecar.records.attributes import SEALED_KEYS, UNSEALED_KEYS, Derivation, cover_mark, derivation, expressions
+from sidecar.records.canary import Classify, check
+from sidecar.records.connectors.driver import Driver, Limits
+from sidecar.records.connectors.postgresql import PostgresDriver
+from sidecar.records.connectors.sqlite import SqliteDriver
+from sidecar.records.decode import Decoder, Undecodable, decoder
+from sidecar.records.filtering import shown_classes, shown_fields
+from sidecar.records.statement import (
+    INQUIRY,
+    LIMIT,
+    Builder,
+    ColumnType,
+    Shape,
+    Sort,
+    Statement,
+    check_condition,
+    condition_name,
+    field_expr,
+)
+from sidecar.records.types import Condition, Fetched, PageRequest, RegisterMarks, Row, Search, Subject
+
+MAX_STATEMENTS = 256
+"""Compiled shapes kept; a search's conditions and sorts make new ones."""
+
+NOBODY = "\x7f"
+"""Bound where nothing may match: no name or number has this character."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A compiled statement with what reads its rows."""
+
+    statement: Statement
+    decoders: tuple[tuple[str, int, Decoder], ...]
+    sorts: tuple[e.Evaluate, ...]
+    classes: Mapping[str, FieldClass]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What is known once the live database was seen."""
+
+    builder: Builder
+    derivation: Derivation
+    attribute_width: int
+
+
+class SqlConnector:
+    """Reads one legacy database over SQL. See ``records.types.Connector``."""
+
+    def __init__(
+        self,
+        catalog: c.Catalog,
+        driver: Driver,
+        open_record: FilterNode,
+        parameters: LegalParameters,
+        classify: Classify,
+    ) -> None:
+        self.database = catalog.database
+        self.catalog = catalog
+        self.driver = driver
+        self.open_record = open_record
+        self.classify = classify
+        self._trees = expressions(catalog, parameters)
+        self._lock = threading.Lock()
+        self._ready: _Ready | None = None
+        self._plans: OrderedDict[Shape, _Plan] = OrderedDict()
+        self._shown: dict[int, tuple[Views, tuple[Any, ...]]] = {}
+
+    def fetch(
+        self, target: Subject | Search, views: Views, page: PageRequest, marks: RegisterMarks, inquiry_id: str
+    ) -> Fetched:
+        """See ``Connector``. What the database could not even hold is found nowhere."""
+        ready = self._prepared()
+        values = _values(target, self.catalog, ready.builder.types)
+        if not all(self.driver.bindable(text) for text in values.values() if isinstance(text, str)):
+            values = {name: NOBODY if isinstance(value, str) else value for name, value in values.items()}
+        plan = self._plan(ready, self._shape(target, views, page, values))
+        values[INQUIRY] = inquiry_id
+        values[LIMIT] = page.size + 1
+        values[SEALED_KEYS] = self.driver.key_set(marks.sealed)
+        values[UNSEALED_KEYS] = self.driver.key_set(marks.unsealed)
+        for i, value in enumerate(page.after or ()):
+            values[f"after_{i}"] = value
+        rows = self.driver.execute(plan.statement, [values[name] for name in plan.statement.binds])
+        return self._fetched(ready, plan, rows, page.size, marks)
+
+    def canary(self) -> None:
+        """See ``Connector``."""
+        check(self._prepared().builder, self.driver, self._trees, self.classify)
+
+    def close(self) -> None:
+        """See ``Connector``."""
+        self.driver.close()
+
+    def _prepared(self) -> _Ready:
+        if self._ready is None:
+            with self._lock:
+                if self._ready is None:
+                    self._ready = self._look()
+        return self._ready
+
+    def _look(self) -> _Ready:
+        types = live_types(self.driver, self.catalog)
+        cover = cover_mark(self.catalog)
+        builder = Builder(
+            self.catalog, self._trees, cover, self.open_record, self.driver.dialect, types, self.driver.render
+        )
+        columns = builder.attribute_columns()
+        index = {name: i for i, name in enumerate(columns)}
+        return _Ready(builder, derivation(self._trees, cover, index), len(columns))
+
+    def _shape(self, target: Subject | Search, views: Views, page: PageRequest, values: dict[str, Any]) -> Shape:
+        kept = self._shown.get(id(views))
+        if kept is None or kept[0] is not views:
+            if len(self._shown) >= MAX_STATEMENTS:
+                self._shown.clear()
+            kept = (views, (shown_classes(views.open), shown_classes(views.sealed), shown_fields(views)))
+            self._shown[id(views)] = kept
+        open_classes, sealed_classes, fields = kept[1]
+        conditions: tuple[tuple[str, str, int], ...] = ()
+        kind = "search"
+        if isinstance(target, Search):
+            conditions = tuple((each.field, each.operator, len(_parts(each))) for each in target.conditions)
+        else:
+            kind = "person" if target.person_id is not None else "name"
+        forms = sum(name.startswith("form_") for name in values)
+        sort = tuple(Sort(each.field, each.descending) for each in page.sort)
+        return Shape(kind, forms, conditions, open_classes, sealed_classes, fields, sort, page.after is not None)
+
+    def _plan(self, ready: _Ready, shape: Shape) -> _Plan:
+        with self._lock:
+            plan = self._plans.get(shape)
+            if plan is not None:
+                self._plans.move_to_end(shape)
+                return plan
+        plan = self._compile(ready, shape)
+        with self._lock:
+            self._plans[shape] = plan
+            if len(self._plans) > MAX_STATEMENTS:
+                self._plans.popitem(last=False)
+        return plan
+
+    def _compile(self, ready: _Ready, shape: Shape) -> _Plan:
+        for name, operator, _ in shape.conditions:
+            check_condition(self.catalog, name, operator)
+        if undeclared := [sort.field for sort in shape.sort if sort.field not in self.catalog.sortable]:
+            raise ConfigurationError(f"{len(undeclared)} sort keys are not declared sortable")
+        statement = ready.builder.build(shape)
+        index = {name: i for i, name in enumerate(statement.leaves)}
+        encoded = {name: len(index) + i for i, name in enumerate(statement.encoded)}
+        decoders = []
+        for name in statement.fields:
+            field = self.catalog.released[name]
+            place = encoded[name] if name in encoded else index[field.column]
+            decoders.append((name, place, decoder(field)))
+        sorts = tuple(e.python(field_expr(self.catalog.declared(sort.field)), index) for sort in shape.sort)
+        classes = {name: self.catalog.released[name].field_class for name in statement.fields}
+        return _Plan(statement, tuple(decoders), sorts, classes)
+
+    def _fetched(
+        self, ready: _Ready, plan: _Plan, rows: list[tuple[Any, ...]], size: int, marks: RegisterMarks
+    ) -> Fetched:
+        total = rows[0][-1] if rows else 0
+        if len(rows) == 1 and rows[0][0] is None and all(value is None for value in rows[0][:-1]):
+            rows = []  # an empty page after a position: the total alone
+        bound = {SEALED_KEYS: marks.sealed, UNSEALED_KEYS: marks.unsealed}
+        page = [self._row(ready, plan, row, bound) for row in rows[:size]]
+        kept = tuple(row for row, _ in page if row is not None)
+        lost = len(page) - len(kept)
+        end = page[-1][1] if page else None
+        return Fetched(kept, total - lost, len(rows) > size, plan.classes, lost, end)
+
+    def _row(
+        self, ready: _Ready, plan: _Plan, row: tuple[Any, ...], bound: e.Bound
+    ) -> tuple[Row | None, tuple[Any, ...]]:
+        keys = tuple([e.leaf(part) for part in row[: len(self.catalog.source.key)]])
+        position = (*[sort(row, bound) for sort in plan.sorts], *keys)
+        try:
+            fields: dict[str, Any] = {name: decode(row[place]) for name, place, decode in plan.decoders}
+        except Undecodable:
+            return None, position
+        derived = ready.derivation
+        covered = derived.cover_mark(row, bound)
+        attributes = derived.derive(row, bound)
+        joint = covered or attributes.joint is not Joint.NONE
+        return Row(e.key_text(keys), attributes, fields, joint, position, covered), position
+
+
+def live_types(driver: Driver, catalog: c.Catalog) -> dict[str, ColumnType]:
+    """The live type of every column that the catalog names.
+
+    Raises:
+        DatabaseClosed: a table or column is not there; the text names it.
+    """
+    source = catalog.source
+    tables = {"": driver.columns(source.table_schema, source.table)}
+    tables |= {join.alias: driver.columns(join.table_schema, join.table) for join in source.joins}
+    found = {}
+    for name in c.columns_of(catalog):
+        alias, _, bare = name.rpartition(".")
+        if bare not in tables[alias]:
+            raise DatabaseClosed(
+                f"{catalog.database}: the live database has no column {name!r} as the catalog names it"
+            )
+        found[name] = tables[alias][bare]
+    return found
+
+
+def _parts(condition: Condition) -> tuple[Any, ...]:
+    return condition.value if isinstance(condition.value, tuple) else (condition.value,)
+
+
+def _values(target: Subject | Search, catalog: c.Catalog, types: Mapping[str, ColumnType]) -> dict[str, Any]:
+    """Bound values of a target."""
+    if isinstance(target, Search):
+        return _search_values(target, catalog, types)
+    if target.person_id is not None:
+        forms = citizen_number_forms(target.person_id)
+        name = catalog.subject.person_id
+    else:
+        forms, name = (target.name or NOBODY,), catalog.subject.name
+    padded = _padded(forms, types[name] if name else None)
+    values: dict[str, Any] = {f"form_{i}": form for i, form in enumerate(padded)}
+    if target.person_id is None:
+        values["birth"] = e.date_of(target.birth_date or "", dashed=True) or e.UNKNOWN_INTEGER
+    return values
+
+
+def _padded(forms: Sequence[str], column: ColumnType | None) -> tuple[str, ...]:
+    """Each form as it is and padded to the column's width: CHAR data in VARCHAR columns, found by its index still."""
+    if column is None or column.width is None:
+        return tuple(forms)
+    return (*forms, *(form.ljust(column.width) for form in forms if len(form) < column.width))
+
+
+def _search_values(target: Search, catalog: c.Catalog, types: Mapping[str, ColumnType]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for index, condition in enumerate(target.conditions):
+        field = catalog.declared(condition.field)
+        tree = field_expr(field)
+        for part, given in enumerate(_parts(condition)):
+            values[condition_name(index, part)] = _canonical(tree, given)
+            if isinstance(tree, e.Text):
+                width = types[field.column].width or 0
+                values[condition_name(index, 2 * part, raw=True)] = str(given).strip(" ")
+                values[condition_name(index, 2 * part + 1, raw=True)] = str(given).strip(" ").ljust(width)
+    return values
+
+
+def _canonical(tree: e.Expr, given: str | int) -> str | int:
+    """A condition's value as its field is compared; what is no value of the field equals none."""
+    if isinstance(tree, e.IntegerOf):
+        number = given if isinstance(given, int) else e.integer_of(given)
+        return number if -1 < number < 10**e.MAX_INTEGER_DIGITS else -2
+    if isinstance(tree, e.DateOf):
+        return e.date_of(str(given), dashed=True) or e.UNKNOWN_INTEGER
+    return str(given).strip(" ")
+
+
+def open_connector(
+    loaded: c.LoadedCatalog,
+    open_record: FilterNode,
+    parameters: LegalParameters,
+    classify: Classify,
+    clock: Clock | None = None,
+) -> SqlConnector:
+    """A connector for a catalog. Nothing is connected before the first fetch or canary.
+
+    Args:
+        loaded: the catalog, and the folder that its paths start from.
+        open_record: the revision's compiled filter.
+        parameters: the revision's legal parameters.
+        classify: the revision's engine; what the canary's expected results come from.
+        clock: deadlines; the machine's unless given.
+
+    Raises:
+        ConfigurationError: the URL cannot be read, or its database is of a kind without a driver.
+    """
+    source = loaded.catalog.connector
+    limits = Limits(source.statement_timeout_ms, source.pool_size)
+    return SqlConnector(
+        loaded.catalog, _driver(loaded, limits, clock or SystemClock()), open_record, parameters, classify
+    )
+
+
+def _driver(loaded: c.LoadedCatalog, limits: Limits, clock: Clock) -> Driver:
+    try:
+        url = make_url(loaded.dsn())
+    except (ArgumentError, ValueError):
+        raise ConfigurationError(f"{loaded.catalog.database}: dsn_file holds no URL such as sqlite:///file") from None
+    backend = url.get_backend_name()
+    if backend == "sqlite" and url.database:
+        return SqliteDriver(loaded.folder / url.database, limits, clock)
+    if backend == "postgresql":
+        dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        return PostgresDriver(dsn, limits, clock)
+    raise ConfigurationError(f"{loaded.catalog.database}: expected sqlite or postgresql, got {backend!r}")
