@@ -15,7 +15,7 @@ from sidecar.errors import CodedError, RequestInvalid
 from sidecar.identity.types import Officer
 from sidecar.keys.ids import RandomBytes, system_random
 from sidecar.keys.ring import KeyRing
-from sidecar.law.days import beijing_day
+from sidecar.law.days import beijing_day, is_day
 from sidecar.law.identifiers import IdentifierInvalid, credit_code, letter_number
 from sidecar.ledger.build import EntryBuilder, milliseconds
 from sidecar.ledger.types import Effect, EffectRefused, Entry, Ledger
@@ -100,6 +100,7 @@ def _fault(letter: PaperLetter, params: LegalParameters, databases: AbstractSet[
         "scope: expected open or sealed": letter.scope in set(Scope),
         "basis: expected one of the active revision's list": bool(basis_key(*letter.basis, params)),
         "purpose: expected a code of the active revision": letter.purpose in params.purposes,
+        "validity: expected days": is_day(letter.first_day) and is_day(letter.last_day),
         "validity: expected its first day before its last": letter.first_day <= letter.last_day,
         f"uses: expected 1 to {MAX_USES}": 1 <= letter.uses <= MAX_USES,
     }
