@@ -121,8 +121,9 @@ class Story:
         number = str(made["id"])
         path = f"/v1/applications/{number}"
         for action, actor in (("submit", person), ("approve", QIAN), ("undertaking", person)):
-            body = {"approve": {"valid_days": 30}, "undertaking": self._undertaking(path, token)}.get(action)
-            self._done(self.world.ask("POST", f"{path}/{action}", self.world.token(actor), body), action)
+            bodies: dict[str, Any] = {"approve": {"valid_days": 30}, "undertaking": self._undertaking(path, token)}
+            answer = self.world.ask("POST", f"{path}/{action}", self.world.token(actor), bodies.get(action))
+            self._done(answer, action)
             if action == until:
                 break
         return number
