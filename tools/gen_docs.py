@@ -36,6 +36,8 @@ def _walk(context: click.Context) -> Iterator[click.Context]:
     if not isinstance(command, click.Group):
         yield context
         return
+    if command.invoke_without_command:
+        yield context
     for name in command.list_commands(context):
         found = command.get_command(context, name)
         if found is not None and not found.hidden:
@@ -48,7 +50,7 @@ def _command(context: click.Context) -> str:
     pieces = command.collect_usage_pieces(context)
     lines = [f"## {context.command_path}\n", f"```\n{context.command_path} {' '.join(pieces)}\n```\n"]
     lines.append(click.formatting.wrap_text(" ".join((command.help or "").split()), 118) + "\n")
-    options = [record for p in command.params if (record := p.get_help_record(context))]
+    options = [record for p in command.params if (record := p.get_help_record(context)) and record[1]]
     if options:
         lines += ["| Option | |", "|---|---|"]
         lines += [f"| `{_cell(name)}` | {_cell(text)} |" for name, text in options]

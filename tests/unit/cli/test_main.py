@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from pathlib import Path
 
 import click
 import pytest
@@ -95,7 +96,9 @@ def test_dossier_keys_give_their_recipients(config, capsys) -> None:
 def test_the_ring_is_made_and_rotated(config, tmp_path, capsys) -> None:
     base = ["--config", str(config), "keys"]
     assert main([*base, "generate", "ring", "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)["files"]) == 3
+    files = [Path(file) for file in json.loads(capsys.readouterr().out)["files"]]
+    assert {"receipt.pem", "cursor.key"} < {file.name for file in files}
+    assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in files)
     assert main([*base, "rotate", "receipt", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["kid"]
     assert (tmp_path / "keys" / "receipts.jwks").is_file()
