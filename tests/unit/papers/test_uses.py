@@ -126,7 +126,9 @@ def test_twins_at_once_share_one_use(state, ledger, uses):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"officer": "i|111"}, {"digest": b"e" * 32}, {"now": EXPIRES}, {"inquiry": IDS.new()}], ids=str
+    "changes",
+    [{"officer": "i|111"}, {"digest": b"e" * 32}, {"now": EXPIRES}, {"inquiry": IDS.new()}],
+    ids=["officer", "digest", "over", "inquiry"],
 )
 def test_page_of_anything_else_is_refused(ledger, uses, changes):
     inquiry = IDS.new()
