@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import orjson
 from flask import Response as FlaskResponse
-from flask import current_app
+from flask import current_app, g
 from flask import request as flask_request
 from pydantic import BaseModel, ValidationError
 
@@ -31,9 +31,12 @@ def services() -> Services:
 
 
 def typed_request() -> Request:
-    """The request as both doors read it."""
-    most = services().settings.server.max_body_bytes
-    return read_request(flask_request.environ, Channel.API.value, most)
+    """The request as both doors read it; its body is read from the wire once."""
+    found: Request | None = g.get("typed_request")
+    if found is None:
+        most = services().settings.server.max_body_bytes
+        found = g.typed_request = read_request(flask_request.environ, Channel.API.value, most)
+    return found
 
 
 def officer(request: Request, *roles: str) -> Officer:
