@@ -22,13 +22,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any, Final, Literal, Protocol, Self
 
 import orjson
 from pydantic import Field, model_validator
-from sqlalchemy import ColumnElement, Engine, and_, false, or_, select
+from sqlalchemy import Engine, Select, and_, bindparam, false, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from sidecar.clock import Clock
@@ -45,6 +46,7 @@ from sidecar.papers.files import Day, Digits, Part, Text, read_file
 from sidecar.papers.tables import SEAL_REGISTER
 from sidecar.records.types import RegisterMarks, Search, Subject
 from sidecar.storage.engine import reading
+from sidecar.storage.reader import Reader
 
 MAX_DECISIONS: Final = 800
 """Decisions a file: they go with one entry, in one transaction of bounded size."""
@@ -81,7 +83,7 @@ class SealRegister:
     """Looks marks up by pseudonym; ``gateway.ports.Register``. Thread-safe."""
 
     def __init__(self, engine: Engine, keys: YearKeys) -> None:
-        self._engine = reading(engine)
+        self._reader = Reader(engine)
         self._keys = keys
 
     def marks(self, inquiry: Asked) -> RegisterMarks:
@@ -91,22 +93,32 @@ class SealRegister:
             LedgerUnavailable: the state database does not answer: nothing may be released.
             KeyMissing: a year's key cannot be read any more.
         """
-        c = SEAL_REGISTER.c
-        query = select(c.record_key, c.effect, c.date).where(c.database == inquiry.database)
-        if isinstance(inquiry.target, Subject):
-            query = query.where(self._about(inquiry.target))
-        try:
-            with self._engine.connect() as connection:
-                rows = connection.execute(query).all()
-        except SQLAlchemyError as exc:
-            raise LedgerUnavailable("the seal register cannot be read") from exc
-        return effective((row.record_key, row.effect, row.date) for row in rows)
+        values = {"database": inquiry.database}
+        if not isinstance(inquiry.target, Subject):
+            return effective(self._reader.rows(_all_marks(), values))
+        kind, value = pseudonym_source(inquiry.target)
+        years = self._keys.years()
+        for place, year in enumerate(years):
+            values[f"key_{place}"], values[f"subject_{place}"] = self._keys.pseudonym(kind, value, year)
+        return effective(self._reader.rows(_marks_about(len(years)), values))
 
-    def _about(self, subject: Subject) -> ColumnElement[bool]:
-        kind, value = pseudonym_source(subject)
-        names = [self._keys.pseudonym(kind, value, year) for year in self._keys.years()]
-        c = SEAL_REGISTER.c
-        return or_(false(), *(and_(c.subject_key == key, c.subject == name) for key, name in names))
+
+@cache
+def _all_marks() -> Select[Any]:
+    """All decisions of a database."""
+    c = SEAL_REGISTER.c
+    return select(c.record_key, c.effect, c.date).where(c.database == bindparam("database"))
+
+
+@cache
+def _marks_about(years: int) -> Select[Any]:
+    """Decisions about a subject under any of so many years' pseudonyms."""
+    c = SEAL_REGISTER.c
+    named = (
+        and_(c.subject_key == bindparam(f"key_{place}"), c.subject == bindparam(f"subject_{place}"))
+        for place in range(years)
+    )
+    return _all_marks().where(or_(false(), *named))
 
 
 def pseudonym_source(subject: Subject) -> tuple[str, str]:
@@ -116,7 +128,7 @@ def pseudonym_source(subject: Subject) -> tuple[str, str]:
     return "name_birth", f"{subject.name}/{subject.birth_date}"
 
 
-def effective(decisions: Iterable[tuple[str, str, int]]) -> RegisterMarks:
+def effective(decisions: Iterable[tuple[Any, ...]]) -> RegisterMarks:
     """What holds of (record key, effect, day): the latest a record; of both on one day, the sealing."""
     latest: dict[str, tuple[int, bool]] = {}
     for key, effect, day in decisions:
