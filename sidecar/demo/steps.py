@@ -85,7 +85,7 @@ def letter_twice(story: Story, broken: bool) -> list[Row]:
     first = story.inquire(WANG, legacy.OPEN.SFZH, VETTING, letter=letter)
     rows = [story.row(WANG, first, Told("with a one-time letter", 200, ALLOWED, "Q5, R17"))]
     second = story.inquire(WANG, legacy.OPEN.SFZH, VETTING, letter=letter)
-    told = Told("with the same letter again", 403, ("refuse", ("letter-used",)), "R17, R18", ("letter-used",))
+    told = Told("with the same letter again", 403, ("refuse", ("letter-used",)), "R17, R18", ("letter-replayed",))
     return [*rows, story.row(WANG, second, told)]
 
 
@@ -267,7 +267,7 @@ def _finish_minute(world: World) -> None:
 
 def _told_alerts(world: World) -> list[str]:
     engine = "engine-unavailable" if world.choice.engine == "opa" else "revision-unapproved"
-    return ["letter-used", "letter-subject-mismatch", engine, "token-signature"]
+    return ["letter-replayed", "letter-subject-mismatch", engine, "token-signature"]
 
 
 def verification(story: Story, broken: bool) -> list[Row]:
