@@ -22,7 +22,8 @@ from sidecar.identity.types import Officer
 from sidecar.law.days import day_last_second, day_start
 from sidecar.law.identifiers import IdentifierInvalid, credit_code, letter_number
 from sidecar.papers.parse import MAX_LETTER, Claims, LetterMalformed, is_compact, open_parts, read_claims
-from sidecar.papers.tables import LETTERS, REVOKED_LETTERS
+from sidecar.papers.revocations import Revocations, RevocationsNow
+from sidecar.papers.tables import LETTERS
 from sidecar.papers.types import Absent, Invalid, Letter
 from sidecar.policy.bases import basis_key
 from sidecar.policy.types import LegalParameters
@@ -62,11 +63,21 @@ class LetterReader:
         engine: the state database, for paper letters and revocations.
         audience: this deployment's id.
         cache_size: most verified letters kept; 0 turns the cache off.
+        revocations: which letters were taken back; asked of the database each time unless given.
     """
 
-    def __init__(self, keys: UnitKeys, engine: Engine, *, audience: str, cache_size: int) -> None:
+    def __init__(
+        self,
+        keys: UnitKeys,
+        engine: Engine,
+        *,
+        audience: str,
+        cache_size: int,
+        revocations: Revocations | None = None,
+    ) -> None:
         self._keys = keys
         self._engine = reading(engine)
+        self._revocations = revocations or RevocationsNow(engine)
         self._audience = audience
         self._cache_size = cache_size
         self._cache: OrderedDict[bytes, _Verified] = OrderedDict()
@@ -171,8 +182,7 @@ class LetterReader:
         return paper_letter(found, params)
 
     def _check_revocation(self, letter: Letter) -> None:
-        statement = select(REVOKED_LETTERS.c.revoked).where(REVOKED_LETTERS.c.counter == letter.counter)
-        if self._row(statement) is not None:
+        if self._revocations.revoked(letter.counter):
             raise _Refused(Code.LETTER_REVOKED)
 
     def _row(self, statement: Any) -> Row[Any] | None:

@@ -32,6 +32,7 @@ from sidecar.papers.inputs import SealedInputs
 from sidecar.papers.letters import LetterReader
 from sidecar.papers.lookup import ApplicationReader
 from sidecar.papers.register import SealRegister
+from sidecar.papers.revocations import RevocationSnapshot
 from sidecar.papers.uses import Uses
 from sidecar.policy.open import open_engine
 from sidecar.policy.revisions import Revision
@@ -119,7 +120,11 @@ class _Parts:
         settings = self.settings
         registry = Registry(self.state, self.clock, settings.identity.registry_refresh_seconds)
         letters = LetterReader(
-            registry, self.state, audience=settings.deployment.id, cache_size=settings.identity.letter_cache
+            registry,
+            self.state,
+            audience=settings.deployment.id,
+            cache_size=settings.identity.letter_cache,
+            revocations=RevocationSnapshot(self.state, self.clock, settings.identity.registry_refresh_seconds),
         )
         return Ports(
             deployment=settings.deployment.id,
