@@ -11,6 +11,7 @@ from sidecar.gateway.ports import Brought, Use
 from sidecar.gateway.types import Inquiry
 from sidecar.identity.types import Officer
 from sidecar.keys.ring import KeyMissing, KeyRing
+from sidecar.law.identifiers import IdentifierInvalid, normalise
 from sidecar.ledger.types import Effect
 from sidecar.papers import matching
 from sidecar.papers.register import pseudonym_source
@@ -56,8 +57,8 @@ class PapersAtHand:
             pseudonym=self._pseudonym(inquiry),
             database=inquiry.database,
             scope=inquiry.scope,
-            basis=basis,
-            purpose=purpose,
+            basis=basis or _as_stated(*inquiry.basis),
+            purpose=purpose or _as_stated(inquiry.purpose),
         )
         return Brought(
             letter=matching.letter_facts(letter, wanted),
@@ -99,3 +100,12 @@ class PapersAtHand:
             expires=use.expires,
             now=use.now,
         )
+
+
+def _as_stated(*parts: str) -> str:
+    """What is in no list, as a letter has it: the inquiry is refused for that alone, not for a letter that says the same."""
+    try:
+        normal = [normalise(part) for part in parts]
+    except IdentifierInvalid:
+        return ""
+    return "/".join(normal) if all(normal) else ""

@@ -1,5 +1,6 @@
 """The papers' port on a real ring, ledger and database: what is brought, and whom stored pseudonyms name."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -134,3 +135,15 @@ def test_first_page_opens_and_the_twin_shares(desk, state):
     again = Use(twin.inquiry, True, 1, ME, b"d" * 32, letter, "key", twin.expires, SECONDS)
     state[1].commit(entry(), desk.count(again))
     assert desk.twin(ME, "key", b"d" * 32, SECONDS + int(timedelta(minutes=10).total_seconds())) is None
+
+
+def test_letter_that_cites_what_the_inquiry_cites_matches_it_though_it_is_not_listed(desk):
+    draft = replace(DRAFT, basis=("某公司章程", "1"), purpose="curiosity")
+    asked = inquiry(letter=sign_letter(draft, KEY, NOW, "k"), basis=("某公司章程 ", "1"), purpose="curiosity")
+    letter = desk.bring(asked, OFFICER, "", "", PARAMS).letter
+    assert letter.basis_match
+    assert letter.purpose_match
+    other = replace(asked, basis=("某公司章程", "2"), purpose="")
+    letter = desk.bring(other, OFFICER, "", "", PARAMS).letter
+    assert not letter.basis_match
+    assert not letter.purpose_match
