@@ -71,12 +71,20 @@ def forged_token(story: Story, broken: bool) -> list[Row]:
     answer = story.inquire(genuine if broken else forged, legacy.OPEN.SFZH, CASE, case_number=POLICE_CASE)
     expect("status", 401, answer.status)
     expect("code", "token-signature", answer.json().get("code"))
+    _finish_minute(story.world)
     recorded = story.recorder.news()
-    expect("ledger", [], recorded.outcomes())
-    return [
-        Row("somebody\nas 民警 李敏", "anything, with a forged token", "refuse 401 token-signature", "Q1", summary(answer),
-            "counted; one entry a minute holds all requests without a valid token"),
-    ]  # fmt: skip
+    attempts = recorded.outcomes("attempts")
+    expect("ledger", ([], [("refuse", ("token-signature",))]), (recorded.outcomes(), attempts))
+    expect("feed", ["token-signature"], [alert_code(kind) for kind in recorded.alerts()])
+    who, asked = "somebody\nas 民警 李敏", "anything, with a forged token"
+    return [Row(who, asked, "refuse 401 token-signature", "Q1, R18", summary(answer), recorded.text())]
+
+
+def _finish_minute(world: World) -> None:
+    """SIGHUP: the workers start anew, and record the attempts that they count by the minute."""
+    before = world.running().get("gateway")
+    world.reload()
+    wait_for("the reload", lambda: world.running().get("gateway") not in {None, before} and ready(world))
 
 
 def letter_twice(story: Story, broken: bool) -> list[Row]:
@@ -238,7 +246,6 @@ def feed(story: Story, broken: bool) -> list[Row]:
     if broken:
         letter = story.letter(WANG, legacy.NOBODY, VETTING)
         story.inquire(WANG, legacy.OPEN.SFZH, VETTING, letter=letter)
-    _finish_minute(story.world)
     story.recorder.news()
     codes = [alert_code(str(event["type"])) for event in story.recorder.events]
     expect("alerts", _told_alerts(story.world), codes)
@@ -258,16 +265,9 @@ def feed(story: Story, broken: bool) -> list[Row]:
     ]
 
 
-def _finish_minute(world: World) -> None:
-    """SIGHUP: the workers start anew, and record the attempts that they counted."""
-    before = world.running().get("gateway")
-    world.reload()
-    wait_for("the reload", lambda: world.running().get("gateway") not in {None, before} and ready(world))
-
-
 def _told_alerts(world: World) -> list[str]:
     engine = "engine-unavailable" if world.choice.engine == "opa" else "revision-unapproved"
-    return ["letter-replayed", "letter-subject-mismatch", engine, "token-signature"]
+    return ["token-signature", "letter-replayed", "letter-subject-mismatch", engine]
 
 
 def verification(story: Story, broken: bool) -> list[Row]:
