@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import re
 import shutil
 import tempfile
@@ -113,7 +114,9 @@ def asks() -> dict[str, Ask]:
 @lru_cache(maxsize=1)
 def shared_keys() -> Path:
     """Keys of deployment and units, made once a process."""
-    folder = Path(tempfile.mkdtemp(prefix="golden-")) / "keys"
+    parent = Path(tempfile.mkdtemp(prefix="golden-"))
+    atexit.register(shutil.rmtree, parent, ignore_errors=True)
+    folder = parent / "keys"
     make_keys(folder)
     for unit in (LICENSING, COMMISSION):
         create_signing_key(folder, unit.name)
