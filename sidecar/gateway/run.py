@@ -67,7 +67,7 @@ class Gateway:
         self.limits = limits
         self.lifetime = inquiry_minutes * 60
         self.runtime: Runtime | SidecarError = RevisionUnapproved("no revision was loaded yet")
-        self.latest = datetime.min.replace(tzinfo=UTC)
+        self.latest = datetime.fromtimestamp(0, UTC)
         self.cursors = CursorBox(ports.keys.cursor_key)
 
     def seen(self, instant: datetime) -> None:
@@ -196,7 +196,7 @@ class _Conduct:
 
     def _check_standing(self) -> Runtime:
         """Nothing is decided by a clock that runs behind, or by what was not approved."""
-        if self.now < self.gateway.latest - CLOCK_TOLERANCE:
+        if self.now + CLOCK_TOLERANCE < self.gateway.latest:
             raise ClockBehind("the clock is behind the last entry")
         if isinstance(self.runtime, Runtime):
             return self.runtime
