@@ -15,6 +15,9 @@ from sidecar.web.views import json_response, no_query, officer, services, typed_
 
 blueprint = Blueprint("policy", __name__, url_prefix="/policy/v1")
 
+NAMES = ("number", "label", "digest", "activated")
+"""What is listed of a revision."""
+
 LISTED = 100
 """Latest revisions that are listed; the ledger has all."""
 
@@ -25,10 +28,10 @@ def revisions() -> FlaskResponse:
     request = typed_request()
     officer(request, Role.SECURITY_OFFICER)
     no_query(request)
-    columns = (REVISIONS.c.number, REVISIONS.c.label, REVISIONS.c.digest, REVISIONS.c.activated)
+    columns = [REVISIONS.c[name] for name in NAMES]
     try:
         with reading(services().state).connect() as connection:
             rows = connection.execute(select(*columns).order_by(REVISIONS.c.number.desc()).limit(LISTED)).all()
     except SQLAlchemyError as exc:
         raise LedgerUnavailable("the state database does not answer") from exc
-    return json_response({"revisions": [dict(row._mapping) for row in rows]})  # noqa: SLF001  # SQLAlchemy's public name
+    return json_response({"revisions": [dict(zip(NAMES, row, strict=True)) for row in rows]})
