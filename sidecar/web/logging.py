@@ -75,10 +75,7 @@ def configure(settings: Logging) -> None:
     handler = logging.StreamHandler(sys.stderr)
     # Messages of libraries may quote statements or values: their logger's name and level are kept, their text is not.
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[_foreign, *shared],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-        )
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=[_foreign, *shared], processors=[renderer])
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
