@@ -1,0 +1,137 @@
+"""Servers that fail: each fault has its status and code, is recorded and alerted, and releases nothing (P1, P2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from sidecar.demo import faults
+from sidecar.demo.exchange import Answer
+from sidecar.demo.legacy import OPEN
+from sidecar.demo.people import WANG
+from sidecar.demo.story import VETTING
+from sidecar.demo.world import World, ready, wait_for
+from tests.support.deployment import Books, databases_open, deployment, letter, post, question, scalar
+
+pytestmark = pytest.mark.functional
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with deployment() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def wasm_world() -> Iterator[World]:
+    with deployment("sqlite", "wasm") as running:
+        yield running
+
+
+@contextmanager
+def reading(world: World) -> Iterator[Books]:
+    """The ledger and the feed, read up to now."""
+    books = Books(world)
+    books.news()
+    yield books
+    books.state.dispose()
+
+
+def ask(world: World, token: str = "") -> Answer:
+    """A question that is allowed unless something fails."""
+    body = question(OPEN.SFZH, VETTING, letter=letter(world, WANG, OPEN.SFZH, VETTING))
+    return post(world, token or world.token(WANG), body)
+
+
+def failed(answer: Answer, status: int, code: str) -> None:
+    assert (answer.status, answer.json()["code"]) == (status, code)
+    assert not {"records", "count"} & answer.json().keys()
+    for value in (OPEN.XM, OPEN.ZM, OPEN.JTZZ, OPEN.AJBH):
+        assert value.encode() not in answer.raw
+
+
+def works_again(world: World) -> None:
+    wait_for("the fault's end", lambda: ready(world) and databases_open(world))
+    answer = ask(world)
+    assert (answer.status, answer.json()["count"]) == (200, 1)
+
+
+def test_opa_down_denies_is_recorded_and_alerted(world: World) -> None:
+    with reading(world) as books:
+        used = scalar(books.state, "SELECT count(*) FROM letter_uses")
+        with faults.opa_killed(world):
+            failed(ask(world), 503, "engine-unavailable")
+        wait_for("OPA's return", lambda: ready(world))
+        news = books.news()
+        assert news.outcomes() == [("error", ["engine-unavailable"])]
+        assert news.alerts() == ["sealed-records.fault.engine-unavailable.v1"]
+        assert scalar(books.state, "SELECT count(*) FROM letter_uses") == used
+    works_again(world)
+
+
+def test_a_foreign_revision_denies_is_recorded_and_alerted(wasm_world: World) -> None:
+    with reading(wasm_world) as books:
+        with faults.revision_swapped(wasm_world):
+            assert wasm_world.ask("GET", "/readyz").status == 503
+            failed(ask(wasm_world), 503, "revision-unapproved")
+        wait_for("the revision's return", lambda: ready(wasm_world))
+        news = books.news()
+        assert ("error", ["revision-unapproved"]) in news.outcomes()
+        assert "sealed-records.fault.revision-unapproved.v1" in news.alerts()
+    works_again(wasm_world)
+
+
+@pytest.mark.parametrize("which", ["world", "wasm_world"])
+def test_nothing_is_released_while_the_ledger_cannot_commit(which: str, request: pytest.FixtureRequest) -> None:
+    world: World = request.getfixturevalue(which)
+    token = world.token(WANG)
+    with reading(world) as books:
+        with faults.ledger_unavailable(world):
+            answer = ask(world, token)
+            failed(answer, 503, "ledger-unavailable")
+            assert "receipt" not in answer.json()
+            wait_for("unreadiness", lambda: world.ask("GET", "/readyz").status == 503)
+        wait_for("the ledger's return", lambda: ready(world))
+        assert [o for o, _ in books.news().outcomes() if o == "allow"] == []
+    works_again(world)
+
+
+def columns_gone(world: World) -> Callable[[], None]:
+    owner = world.cluster
+    assert owner is not None
+    owner.execute('ALTER TABLE "T_AJXX" RENAME TO "T_AWAY"', "county")
+    return lambda: owner.execute('ALTER TABLE "T_AWAY" RENAME TO "T_AJXX"', "county")
+
+
+def connections_refused(world: World) -> Callable[[], None]:
+    owner = world.cluster
+    assert owner is not None
+    owner.execute("ALTER DATABASE county ALLOW_CONNECTIONS false")
+    owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'county'")
+    return lambda: owner.execute("ALTER DATABASE county ALLOW_CONNECTIONS true")
+
+
+@pytest.mark.parametrize("fault", [columns_gone, connections_refused])
+def test_a_legacy_database_that_fails_is_recorded(world: World, fault: Callable[[World], Callable[[], None]]) -> None:
+    with reading(world) as books:
+        mend = fault(world)
+        try:
+            failed(ask(world), 502, "database-unavailable")
+        finally:
+            mend()
+        assert books.news().outcomes() == [("error", ["database-unavailable"])]
+    works_again(world)
+
+
+def test_a_legacy_database_that_is_slow_is_timed_out_and_recorded(world: World) -> None:
+    with reading(world) as books:
+        engine = world.legacy_engine()
+        with engine.connect() as connection:
+            connection.exec_driver_sql('LOCK TABLE "T_AJXX" IN ACCESS EXCLUSIVE MODE')
+            failed(ask(world), 504, "database-timeout")
+            connection.rollback()
+        engine.dispose()
+        assert books.news().outcomes() == [("error", ["database-timeout"])]
+    works_again(world)
