@@ -6,13 +6,15 @@ import os
 from multiprocessing.util import Finalize
 from pathlib import Path
 
+from flask import Flask
+
 from sidecar.settings import load
 from sidecar.web.app import create_app
 from sidecar.web.logging import configure
 from sidecar.web.wire import build_services
 
 
-def _application() -> object:
+def _application() -> Flask:
     settings = load(Path(os.environ["SIDECAR_CONFIG"]))
     configure(settings.logging)
     services = build_services(settings)
