@@ -156,7 +156,6 @@ class GoldenWorld(World):
         self._events = 0
         policy = {
             "engine": engine,
-            "approvers": {name: f"{name}.pem" for name in ("gu", "shen")},
             "catalogs": ["golden.yaml"],
             "timeout_ms": 10_000,
             # each engine answers for itself here
