@@ -11,7 +11,8 @@ from sidecar.gateway.types import Request, Response
 Environ = Mapping[str, Any]
 StartResponse = Callable[..., Any]
 
-_REASONS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+REASONS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+"""Status lines, the same through both doors."""
 
 
 def read_request(environ: Environ, channel: str, max_body: int) -> Request:
@@ -50,5 +51,5 @@ def _body(environ: Environ, most: int) -> bytes:
 
 def send(response: Response, start_response: StartResponse) -> Iterable[bytes]:
     """Send a response through WSGI, byte for byte."""
-    start_response(_REASONS[response.status], list(response.headers))
+    start_response(REASONS[response.status], list(response.headers))
     return (response.body,)

@@ -14,6 +14,7 @@ from sidecar.gateway import metrics
 from sidecar.gateway.problem import CONTENT_TYPE, problem, response
 from sidecar.gateway.receipt import released_bytes
 from sidecar.gateway.types import Response
+from sidecar.web.http import REASONS
 from sidecar.web.services import Services
 
 log = structlog.get_logger(__name__)
@@ -23,7 +24,7 @@ _CODES = {400: Code.BODY_INVALID, 404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLO
 
 def flask_response(answer: Response) -> FlaskResponse:
     """A typed response as Flask sends it: the same bytes, the same headers in the same order."""
-    sent = FlaskResponse(answer.body, status=answer.status)
+    sent = FlaskResponse(answer.body, status=REASONS[answer.status])
     sent.headers.clear()
     sent.headers.extend(answer.headers)
     return sent

@@ -19,6 +19,7 @@ from sidecar.keys.ring import FileKeyRing
 from sidecar.ledger.build import EntryBuilder
 from sidecar.papers.applications import Applications
 from sidecar.settings import Settings
+from sidecar.web.watch import Watch
 
 
 class RoleMissing(CodedError):
@@ -39,6 +40,7 @@ class Services:
         applications: applications with their states.
         builder: makes entries that are no inquiries.
         clock: time.
+        watch: keeps the gateway's runtime that of the active revision.
         close: ends the background watch and closes what is open; for tests and orderly ends.
     """
 
@@ -49,6 +51,7 @@ class Services:
     applications: Applications
     builder: EntryBuilder
     clock: Clock
+    watch: Watch
     close: Callable[[], None]
 
     def public_keys(self) -> Response:

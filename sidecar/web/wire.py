@@ -99,6 +99,7 @@ def build_services(
         applications=parts.applications(),
         builder=parts.builder,
         clock=clock,
+        watch=watching,
         close=close,
     )
 

@@ -136,8 +136,7 @@ class World:
         keys = self.folder / "keys"
         for name in ("idp", "procuracy"):
             write_key_set(self.folder / f"{name}.jwks", {f"{name}-1": self.private_key(name).public_key()})
-        catalog = CATALOG.replace("sortable: [FARQ]", "sortable: [AJBH]")
-        (self.folder / "county.yaml").write_text(catalog, encoding="utf-8")
+        (self.folder / "county.yaml").write_text(CATALOG, encoding="utf-8")
         (self.folder / "county.dsn").write_text(f"sqlite:///{self.folder / 'county.db'}", encoding="utf-8")
         own: dict[str, Any] = {
             "deployment": {"id": DEPLOYMENT},
@@ -242,7 +241,7 @@ class World:
             "subjects": list(subjects),
             "databases": ["county"],
             "scope": "open",
-            "basis": "CPL/286",
+            "basis": {"instrument": "刑事诉讼法", "article": "286"},
             "purpose": "case_handling",
             "nbf": now - 3600,
             "exp": now + 3600,
