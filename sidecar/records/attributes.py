@@ -7,7 +7,6 @@ contradictory takes the attribute's undecidable value, which no rule opens.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sidecar.law.age import LEAP_DAY, LEAP_SHIFT
@@ -47,8 +46,8 @@ from sidecar.records.expr import (
     Or,
     Substring,
     Text,
-    python,
 )
+from sidecar.records.python import compile_all
 
 SEALED_KEYS = "sealed_keys"
 UNSEALED_KEYS = "unsealed_keys"
@@ -208,12 +207,12 @@ def _minor(catalog: c.Catalog, parameters: LegalParameters) -> Expr:
     if maps is None:
         return Literal(str(Minor.UNKNOWN))
     birth = date(maps.birth)
-    acts = [(date(o), Compare("eq", Text(o.column), Literal("")) if o.optional else FALSE) for o in maps.offences]
+    acts = [(date(o), Compare("ne", Text(o.column), Literal("")) if o.optional else None) for o in maps.offences]
     doubt = [Compare("eq", birth, Literal(NO_DATE)), _contradicts(catalog.subject.person_id, birth)]
     # An offence before birth is contradictory (R3); one that is no date is smaller than any birth.
-    doubt += [And((Not(absent), Compare("lt", day, birth))) for day, absent in acts]
-    adult = [And((Not(absent), _adult(birth, day, parameters))) for day, absent in acts]
-    minor = [And((Not(absent), Not(_adult(birth, day, parameters)))) for day, absent in acts]
+    doubt += [_stated(stated, Compare("lt", day, birth)) for day, stated in acts]
+    adult = [_stated(stated, _adult(birth, day, parameters)) for day, stated in acts]
+    minor = [_stated(stated, Not(_adult(birth, day, parameters))) for day, stated in acts]
     return Case(
         (
             (Or(tuple(doubt)), Literal(str(Minor.UNKNOWN))),
@@ -222,6 +221,10 @@ def _minor(catalog: c.Catalog, parameters: LegalParameters) -> Expr:
         ),
         Literal(str(Minor.NO)),
     )
+
+
+def _stated(stated: Expr | None, part: Expr) -> Expr:
+    return part if stated is None else And((stated, part))
 
 
 def _adult(birth: Expr, offence: Expr, parameters: LegalParameters) -> Expr:
@@ -259,31 +262,26 @@ def _contradicts(person_id: str | None, birth: Expr) -> Expr:
     return And((written, Case(((of_18, long), (of_15, short)), FALSE)))
 
 
-@dataclass(frozen=True, slots=True)
-class Derivation:
-    """The Python interpreter of all attributes of a catalog: total, it never raises."""
-
-    trees: Mapping[str, Expr]
-    derive: Callable[[Leaves, Bound], Attributes]
-    cover_mark: Callable[[Leaves, Bound], bool]
+Derive = Callable[[Leaves, Bound], tuple[Attributes, bool]]
+"""A row's attributes and whether it has the cover mark; total, it never raises."""
 
 
-def derivation(trees: Mapping[str, Expr], cover: Expr, index: Mapping[str, int]) -> Derivation:
+def derivation(trees: Mapping[str, Expr], cover: Expr, index: Mapping[str, int]) -> Derive:
     """Compile the trees for rows in which column ``name`` stands at ``index[name]``."""
-    compiled = {name: python(tree, index) for name, tree in trees.items()}
+    evaluate = compile_all((*trees.values(), cover), index)
+    names = tuple(trees)
     known: dict[tuple[Any, ...], Attributes] = {}
-    order = tuple(compiled.values())
 
-    def derive(row: Leaves, bound: Bound) -> Attributes:
-        values = tuple([evaluate(row, bound) for evaluate in order])
+    def derive(row: Leaves, bound: Bound) -> tuple[Attributes, bool]:
+        values = evaluate(row, bound)
         found = known.get(values)
         if found is None:
-            found = _attributes(dict(zip(compiled, values, strict=True)))
+            found = _attributes(dict(zip(names, values, strict=False)))
             if len(known) < MAX_ATTRIBUTE_TUPLES:
                 known[values] = found
-        return found
+        return found, values[-1]
 
-    return Derivation(trees, derive, python(cover, index))
+    return derive
 
 
 def _attributes(values: Mapping[str, Any]) -> Attributes:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import FromClause, literal_column, select, union_all
+from sqlalchemy import FromClause, text
+from sqlalchemy import column as sql_column
 
 from sidecar.errors import DatabaseClosed
 from sidecar.law.age import LEAP_DAY
@@ -35,6 +36,7 @@ from sidecar.records import expr as e
 from sidecar.records.attributes import SEALED_KEYS, UNSEALED_KEYS, derivation
 from sidecar.records.connectors.driver import Driver
 from sidecar.records.filtering import COMPARE
+from sidecar.records.python import compile_one
 from sidecar.records.statement import INQUIRY, LIMIT, Builder, ColumnType, Shape
 
 ROWS_A_STATEMENT = 150
@@ -131,13 +133,14 @@ def literal_table(rows: Sequence[Raw], catalog: c.Catalog, types: Mapping[str, C
     selects = []
     for number, row in enumerate(rows, 1):
         whole = {**row, **dict.fromkeys(key[1:], "1"), key[0]: str(number)}
-        selects.append(select(*(_literal(whole.get(name), types[name]).label(name) for name in names)))
-    return union_all(*selects).subquery("source")
+        selects.append("SELECT " + ", ".join(f'{_literal(whole.get(n), types[n])} AS "{n}"' for n in names))
+    # Plain text: SQLAlchemy would take a second over some thousand literals. Names and codes are the catalog's own.
+    return text(" UNION ALL ".join(selects).replace(":", "\\:")).columns(*map(sql_column, names)).subquery("source")
 
 
-def _literal(value: str | None, column: ColumnType) -> Any:
+def _literal(value: str | None, column_type: ColumnType) -> str:
     quoted = "NULL" if value is None else "'" + value.replace("'", "''") + "'"
-    return literal_column(f"CAST({quoted} AS {column.sql})" if column.sql else quoted)
+    return f"CAST({quoted} AS {column_type.sql})" if column_type.sql else quoted
 
 
 def rows(builder: Builder, trees: Mapping[str, e.Expr]) -> Iterator[Case]:
@@ -217,8 +220,8 @@ class _Cook:
         self._types = types
         self._columns = sorted(set(c.columns_of(catalog)))
         index = {name: i for i, name in enumerate(self._columns)}
-        self._evaluate = {name: e.python(tree, index) for name, tree in trees.items()}
-        self._derive = derivation(trees, cover, index).derive
+        self._evaluate = {name: compile_one(tree, index) for name, tree in trees.items()}
+        self._derive = derivation(trees, cover, index)
 
     def mix(self, parts: Mapping[str, Recipe]) -> Case:
         """One row of several recipes; the last wins where two name a column."""
@@ -227,7 +230,8 @@ class _Cook:
             columns |= recipe.columns
         sealed = any(recipe.sealed for recipe in parts.values())
         unsealed = any(recipe.unsealed for recipe in parts.values())
-        return Case(columns, sealed, unsealed, self._derive(self._leaves(columns), _bound(sealed, unsealed)))
+        attributes, _ = self._derive(self._leaves(columns), _bound(sealed, unsealed))
+        return Case(columns, sealed, unsealed, attributes)
 
     def _leaves(self, columns: Raw) -> list[str | None]:
         row = {**columns, **dict.fromkeys(self._catalog.source.key, "1")}

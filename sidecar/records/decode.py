@@ -5,7 +5,7 @@ A value that cannot be decoded is a fault of its row: the row is withheld and re
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sidecar.records.catalog import ReleasedField
@@ -14,7 +14,9 @@ from sidecar.records.expr import NO_DATE, date_of
 MAX_INTEGER_DIGITS = 15
 """Below 2^53: exact in every JSON reader."""
 
-Decoder = Callable[[Any], str | int | None]
+Value = str | int | None
+Decoder = Callable[[Sequence[Any]], list[Value]]
+"""Decodes one column of a page; raises ``Undecodable`` if any value cannot be decoded, and nothing else."""
 
 
 class Undecodable(ValueError):
@@ -22,27 +24,27 @@ class Undecodable(ValueError):
 
 
 def decoder(field: ReleasedField) -> Decoder:
-    """The decoder of a field; it raises ``Undecodable`` and nothing else."""
+    """The decoder of a field."""
     if field.encoding is not None:
-        return _encoded(field.encoding)
+        encoding = field.encoding
+        return lambda column: [None if raw is None else _decoded(raw, encoding) for raw in column]
     if field.map is not None:
-        return _mapped(dict(field.map))
+        return _mapped({**field.map})
     if field.format == "integer":
-        return _integer
+        return lambda column: [_integer(raw) for raw in column]
     if field.format != "text":
-        return _date(dashed=field.format == "YYYY-MM-DD")
-    return _text
+        dashed = field.format == "YYYY-MM-DD"
+        return lambda column: [_date(raw, dashed=dashed) for raw in column]
+    return _texts
 
 
-def _text(raw: str | None) -> str | None:
-    if raw is None:
-        return None
-    if not raw.isascii():
-        try:
-            raw.encode()
-        except UnicodeEncodeError:
-            raise Undecodable("not text") from None
-    return raw.rstrip(" ")
+def _texts(column: Sequence[str | None]) -> list[Value]:
+    try:
+        # A lone surrogate stands for a byte that is no text.
+        "".join([raw for raw in column if raw is not None]).encode()
+    except UnicodeEncodeError:
+        raise Undecodable("not text") from None
+    return [None if raw is None else raw.rstrip(" ") for raw in column]
 
 
 def _integer(raw: str | None) -> int | None:
@@ -55,41 +57,31 @@ def _integer(raw: str | None) -> int | None:
     return int(text)
 
 
-def _date(*, dashed: bool) -> Decoder:
-    def decode(raw: str | None) -> str | None:
-        text = (raw or "").strip(" ")
-        if not text:
-            return None
-        day = date_of(text, dashed=dashed)
-        if day == NO_DATE:
-            raise Undecodable("not a date")
-        return f"{day // 10000:04}-{day // 100 % 100:02}-{day % 100:02}"
-
-    return decode
-
-
-def _mapped(table: dict[str, str]) -> Decoder:
-    def decode(raw: str | None) -> str | None:
-        text = (raw or "").strip(" ")
-        if text in table:
-            return table[text]
-        if text:
-            raise Undecodable("an unknown code")
+def _date(raw: str | None, *, dashed: bool) -> str | None:
+    text = (raw or "").strip(" ")
+    if not text:
         return None
+    if date_of(text, dashed=dashed) == NO_DATE:
+        raise Undecodable("not a date")
+    return text if dashed else f"{text[:4]}-{text[4:6]}-{text[6:]}"
 
-    return decode
 
+def _mapped(table: Mapping[str, str]) -> Decoder:
+    known: Mapping[str, str | None] = {"": None, **table}
 
-def _encoded(encoding: str) -> Decoder:
-    """Bytes, or a text whose code points below 256 are the bytes (text that was stored wrongly)."""
-
-    def decode(raw: bytes | str | None) -> str | None:
-        if raw is None:
-            return None
+    def decode(column: Sequence[str | None]) -> list[Value]:
         try:
-            content = raw.encode("latin-1") if isinstance(raw, str) else bytes(raw)
-            return content.decode(encoding).rstrip(" ")
-        except (UnicodeError, TypeError):
-            raise Undecodable("not in the declared encoding") from None
+            return [known[(raw or "").strip(" ")] for raw in column]
+        except KeyError:
+            raise Undecodable("an unknown code") from None
 
     return decode
+
+
+def _decoded(raw: Any, encoding: str) -> str:
+    """Bytes, or a text whose code points below 256 are the bytes (text that was stored wrongly)."""
+    try:
+        content = raw.encode("latin-1") if isinstance(raw, str) else bytes(raw)
+        return content.decode(encoding).rstrip(" ")
+    except (UnicodeError, TypeError):
+        raise Undecodable("not in the declared encoding") from None

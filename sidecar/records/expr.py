@@ -1,4 +1,4 @@
-"""Small expression trees with two interpreters, Python and SQL, that cannot raise and agree on every dialect (P4).
+"""Small expression trees with two interpreters, Python (``python``) and SQL (``dialect``), that cannot raise and agree on every dialect (P4).
 
 A tree is built from *leaves*, the text that the database's own ``CAST(column AS text)`` gives, trimmed of blanks (CHAR
 padding); null is the empty text, and ``IsNull`` tells them apart. Every node is total: junk, impossible dates (S14) and
@@ -8,12 +8,11 @@ means not. Text is compared byte by byte, whatever the column's collation says. 
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sidecar.law.days import is_day
+from sidecar.law.days import FIRST_YEAR, is_day
 
 MAX_INTEGER_DIGITS = 9
 """Integers of more digits are unknown: these fit into 32 bits in every database."""
@@ -21,18 +20,8 @@ MAX_INTEGER_DIGITS = 9
 UNKNOWN_INTEGER = -1
 NO_DATE = 0
 
-_DIGITS = "0123456789"
-_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
-    "eq": operator.eq,
-    "ne": operator.ne,
-    "lt": operator.lt,
-    "le": operator.le,
-    "gt": operator.gt,
-    "ge": operator.ge,
-    "sub": operator.sub,
-    "div": operator.floordiv,
-    "mod": operator.mod,
-}
+FIRST_DAY = FIRST_YEAR * 10000
+DIGITS = "0123456789"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,12 +196,18 @@ def date_of(text: str, *, dashed: bool) -> int:
     if len(text) != 8 or not text.isascii() or not text.isdigit():
         return NO_DATE
     day = int(text)
+    # Most days need no calendar: the first 28 of a month are in every one.
+    if 0 < day % 100 < 29 and 0 < day // 100 % 100 < 13 and day >= FIRST_DAY:
+        return day
     return day if is_day(day) else NO_DATE
 
 
 def key_text(parts: Sequence[str]) -> str:
-    r"""The canonical text of a record's key from its columns' texts: ``AJ2020|1``; ``\`` and ``|`` escaped by ``\``."""
-    return "|".join(leaf(part).replace("\\", "\\\\").replace("|", "\\|") for part in parts)
+    r"""The canonical text of a record's key from its columns' leaves: ``AJ2020|1``; ``\`` and ``|`` escaped by ``\``."""
+    joined = "|".join(parts)
+    if "\\" not in joined and joined.count("|") == len(parts) - 1:
+        return joined
+    return "|".join(part.replace("\\", "\\\\").replace("|", "\\|") for part in parts)
 
 
 def columns_of(expr: Expr) -> frozenset[str]:
@@ -237,91 +232,3 @@ def children(expr: Expr) -> tuple[Expr, ...]:
     if isinstance(expr, Case):
         return (*(part for when in expr.whens for part in when), expr.otherwise)
     return ()
-
-
-def python(expr: Expr, index: Mapping[str, int]) -> Evaluate:
-    """The Python interpreter: a tree becomes a function of a row's leaves and the bound sets.
-
-    Args:
-        expr: the tree.
-        index: column → its place in the row.
-    """
-    if isinstance(expr, Text | IsNull | KeyText | Literal):
-        return _python_leaf(expr, index)
-    if isinstance(expr, Substring | AfterDigits | IntegerOf | DateOf):
-        return _python_text(expr, index)
-    if isinstance(expr, Arithmetic | Compare):
-        return _python_binary(expr, index)
-    if isinstance(expr, In | InBound | Lookup):
-        return _python_member(expr, index)
-    return _python_logic(expr, index)
-
-
-def _python_leaf(expr: Text | IsNull | KeyText | Literal, index: Mapping[str, int]) -> Evaluate:
-    if isinstance(expr, Literal):
-        value = expr.value
-        return lambda _row, _bound: value
-    if isinstance(expr, KeyText):
-        places = [index[column] for column in expr.columns]
-        return lambda row, _bound: key_text([leaf(row[i]) for i in places])
-    i = index[expr.column]
-    if isinstance(expr, IsNull):
-        return lambda row, _bound: row[i] is None
-    return lambda row, _bound: leaf(row[i])
-
-
-def _python_text(expr: Substring | AfterDigits | IntegerOf | DateOf, index: Mapping[str, int]) -> Evaluate:
-    inner = python(expr.text, index)
-    if isinstance(expr, Substring):
-        start, end = expr.start - 1, expr.start - 1 + expr.length
-        return lambda row, bound: inner(row, bound)[start:end]
-    if isinstance(expr, AfterDigits):
-        return lambda row, bound: inner(row, bound).lstrip(_DIGITS)
-    if isinstance(expr, IntegerOf):
-        return lambda row, bound: integer_of(inner(row, bound))
-    dashed = expr.dashed
-    return lambda row, bound: date_of(inner(row, bound), dashed=dashed)
-
-
-def _python_binary(expr: Arithmetic | Compare, index: Mapping[str, int]) -> Evaluate:
-    apply = _OPERATORS[expr.operator]
-    left, right = python(expr.left, index), python(expr.right, index)
-    if isinstance(expr.right, Literal):
-        constant = expr.right.value
-        return lambda row, bound: apply(left(row, bound), constant)
-    return lambda row, bound: apply(left(row, bound), right(row, bound))
-
-
-def _python_member(expr: In | InBound | Lookup, index: Mapping[str, int]) -> Evaluate:
-    item = python(expr.item, index)
-    if isinstance(expr, In):
-        values = frozenset(expr.values)
-        return lambda row, bound: item(row, bound) in values
-    if isinstance(expr, InBound):
-        name = expr.name
-        return lambda row, bound: bool(bound[name]) and item(row, bound) in bound[name]
-    table, otherwise = dict(expr.map), expr.otherwise
-    return lambda row, bound: table.get(item(row, bound), otherwise)
-
-
-def _python_logic(expr: And | Or | Not | Case, index: Mapping[str, int]) -> Evaluate:
-    if isinstance(expr, Not):
-        part = python(expr.part, index)
-        return lambda row, bound: not part(row, bound)
-    if isinstance(expr, Case):
-        whens = [(python(condition, index), python(value, index)) for condition, value in expr.whens]
-        return _first_of(whens, python(expr.otherwise, index))
-    parts = [python(part, index) for part in expr.parts]
-    if isinstance(expr, And):
-        return lambda row, bound: all(part(row, bound) for part in parts)
-    return lambda row, bound: any(part(row, bound) for part in parts)
-
-
-def _first_of(whens: Sequence[tuple[Evaluate, Evaluate]], otherwise: Evaluate) -> Evaluate:
-    def evaluate(row: Leaves, bound: Bound) -> Any:
-        for condition, value in whens:
-            if condition(row, bound):
-                return value(row, bound)
-        return otherwise(row, bound)
-
-    return evaluate

@@ -185,9 +185,11 @@ class Builder:
         conditions = self._conditions(shape)
         sorts = [field_expr(self.catalog.declared(sort.field)) for sort in shape.sort]
         needed = {name: self.trees[name] for name in sorted(named(self.open_record) | {"kind"})}
-        for tree in (*needed.values(), *(tree for tree, _, _ in conditions), *sorts):
+        trees = (*needed.values(), *(tree for tree, _, _ in conditions), *sorts)
+        for tree in trees:
             layers.collect(tree)
-        base = self._base(shape, leaves, encoded, source)
+        compared = frozenset(self.catalog.source.key).union(*map(e.columns_of, trees))
+        base = self._base(shape, leaves, compared, encoded, source)
         parsed = layers.parsed(base)
         derived = self._derived(layers, parsed, needed, sorts, leaves, encoded).where(
             *(self._compare(layers, parsed, tree, operator, binds) for tree, operator, binds in conditions)
@@ -214,7 +216,12 @@ class Builder:
         return (*first, *sorted(more - set(first)))
 
     def _base(
-        self, shape: Shape, leaves: tuple[str, ...], encoded: tuple[str, ...], source: FromClause | None
+        self,
+        shape: Shape,
+        leaves: tuple[str, ...],
+        compared: frozenset[str],
+        encoded: tuple[str, ...],
+        source: FromClause | None,
     ) -> Subquery:
         find: Callable[[str], ColumnElement[Any]]
         if source is None:
@@ -224,7 +231,7 @@ class Builder:
         inquiry = cast(bindparam(INQUIRY), SqlText)
         columns = [
             *(self.dialect.text(find(name)).label(f"r{i}") for i, name in enumerate(leaves)),
-            *(self.dialect.leaf(find(name)).label(f"x{i}") for i, name in enumerate(leaves)),
+            *(self.dialect.leaf(find(name)).label(f"x{i}") for i, name in enumerate(leaves) if name in compared),
             *(find(self.catalog.released[name].column).label(f"b{i}") for i, name in enumerate(encoded)),
         ]
         # The inquiry's id is bound and always true, so that the database's own audit can be matched one to one.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Select
@@ -60,15 +60,15 @@ C = TypeVar("C", bound=Closable)
 
 
 class Pool(Generic[C]):
-    """At most ``size`` connections, made on demand, the last used first."""
+    """At most ``size`` connections, made on demand, handed out in turn."""
 
     def __init__(self, connect: Callable[[], C], size: int, wait_seconds: float) -> None:
         self._connect = connect
         self._wait = wait_seconds
-        self._slots = threading.BoundedSemaphore(size)
-        self._lock = threading.Lock()
-        self._idle: list[C] = []
         self._closed = False
+        self._slots: SimpleQueue[C | None] = SimpleQueue()  # None: room for a new connection
+        for _ in range(size):
+            self._slots.put(None)
 
     def take(self) -> tuple[C, bool]:
         """A connection and whether it was used before. The caller MUST give it back or drop it.
@@ -77,42 +77,47 @@ class Pool(Generic[C]):
             DatabaseTimeout: none became free in time.
             DatabaseUnavailable: a new one could not be made, or the pool is closed.
         """
-        if not self._slots.acquire(timeout=self._wait):
-            raise DatabaseTimeout("no connection became free in time")
-        with self._lock:
-            if self._closed:
-                self._slots.release()
-                raise DatabaseUnavailable("the connector is closed")
-            if self._idle:
-                return self._idle.pop(), True
+        try:
+            connection = self._slots.get(timeout=self._wait)
+        except Empty:
+            raise DatabaseTimeout("no connection became free in time") from None
+        if self._closed:
+            self._slots.put(connection)
+            raise DatabaseUnavailable("the connector is closed")
+        if connection is not None:
+            return connection, True
         try:
             return self._connect(), False
         except BaseException:
-            self._slots.release()
+            self._slots.put(connection)
             raise
 
     def give(self, connection: C) -> None:
         """Give a sound connection back."""
-        with self._lock:
-            if not self._closed:
-                self._idle.append(connection)
-                connection = None  # type: ignore[assignment]  # kept
-        if connection is not None:
-            connection.close()
-        self._slots.release()
+        if self._closed:
+            self.drop(connection)
+        else:
+            self._slots.put(connection)
 
     def drop(self, connection: C) -> None:
         """Close a broken connection, and the idle ones: they broke with it (a restart of the server)."""
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for each in (connection, *idle):
-            each.close()
-        self._slots.release()
+        self._close_idle()
+        connection.close()
+        self._slots.put(None)
 
     def close(self) -> None:
         """Close idle connections now, others when they are given back."""
-        with self._lock:
-            self._closed = True
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+        self._closed = True
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        taken = 0
+        try:
+            while True:
+                idle = self._slots.get_nowait()
+                taken += 1
+                if idle is not None:
+                    idle.close()
+        except Empty:
+            for _ in range(taken):
+                self._slots.put(None)

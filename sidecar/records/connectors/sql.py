@@ -22,13 +22,14 @@ from sidecar.law.identifiers import citizen_number_forms
 from sidecar.policy.types import FilterNode, Joint, LegalParameters, Views
 from sidecar.records import catalog as c
 from sidecar.records import expr as e
-from sidecar.records.attributes import SEALED_KEYS, UNSEALED_KEYS, Derivation, cover_mark, derivation, expressions
+from sidecar.records.attributes import SEALED_KEYS, UNSEALED_KEYS, Derive, cover_mark, derivation, expressions
 from sidecar.records.canary import Classify, check
 from sidecar.records.connectors.driver import Driver, Limits
 from sidecar.records.connectors.postgresql import PostgresDriver
 from sidecar.records.connectors.sqlite import SqliteDriver
 from sidecar.records.decode import Decoder, Undecodable, decoder
 from sidecar.records.filtering import shown_classes, shown_fields
+from sidecar.records.python import compile_all
 from sidecar.records.statement import (
     INQUIRY,
     LIMIT,
@@ -56,8 +57,17 @@ class _Plan:
 
     statement: Statement
     decoders: tuple[tuple[str, int, Decoder], ...]
-    sorts: tuple[e.Evaluate, ...]
+    shape: Shape
+    sorts: e.Evaluate
     classes: Mapping[str, FieldClass]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Plans of one table of views, by what else they depend on."""
+
+    views: Views
+    plans: dict[tuple[Any, ...], _Plan]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +75,7 @@ class _Ready:
     """What is known once the live database was seen."""
 
     builder: Builder
-    derivation: Derivation
-    attribute_width: int
+    derive: Derive
 
 
 class SqlConnector:
@@ -89,7 +98,7 @@ class SqlConnector:
         self._lock = threading.Lock()
         self._ready: _Ready | None = None
         self._plans: OrderedDict[Shape, _Plan] = OrderedDict()
-        self._shown: dict[int, tuple[Views, tuple[Any, ...]]] = {}
+        self._kept: dict[int, _Kept] = {}
 
     def fetch(
         self, target: Subject | Search, views: Views, page: PageRequest, marks: RegisterMarks, inquiry_id: str
@@ -99,7 +108,7 @@ class SqlConnector:
         values = _values(target, self.catalog, ready.builder.types)
         if not all(self.driver.bindable(text) for text in values.values() if isinstance(text, str)):
             values = {name: NOBODY if isinstance(value, str) else value for name, value in values.items()}
-        plan = self._plan(ready, self._shape(target, views, page, values))
+        plan = self._plan(ready, target, views, page, values)
         values[INQUIRY] = inquiry_id
         values[LIMIT] = page.size + 1
         values[SEALED_KEYS] = self.driver.key_set(marks.sealed)
@@ -132,27 +141,33 @@ class SqlConnector:
         )
         columns = builder.attribute_columns()
         index = {name: i for i, name in enumerate(columns)}
-        return _Ready(builder, derivation(self._trees, cover, index), len(columns))
+        return _Ready(builder, derivation(self._trees, cover, index))
 
-    def _shape(self, target: Subject | Search, views: Views, page: PageRequest, values: dict[str, Any]) -> Shape:
-        kept = self._shown.get(id(views))
-        if kept is None or kept[0] is not views:
-            if len(self._shown) >= MAX_STATEMENTS:
-                self._shown.clear()
-            kept = (views, (shown_classes(views.open), shown_classes(views.sealed), shown_fields(views)))
-            self._shown[id(views)] = kept
-        open_classes, sealed_classes, fields = kept[1]
-        conditions: tuple[tuple[str, str, int], ...] = ()
+    def _plan(
+        self, ready: _Ready, target: Subject | Search, views: Views, page: PageRequest, values: Mapping[str, Any]
+    ) -> _Plan:
+        kept = self._kept.get(id(views))
+        if kept is None or kept.views is not views:
+            # By identity: the decision's memo gives the same table of views for the same facts.
+            if len(self._kept) >= MAX_STATEMENTS:
+                self._kept.clear()
+            kept = self._kept[id(views)] = _Kept(views, {})
         kind = "search"
+        conditions: tuple[tuple[str, str, int], ...] = ()
         if isinstance(target, Search):
-            conditions = tuple((each.field, each.operator, len(_parts(each))) for each in target.conditions)
+            conditions = tuple([(each.field, each.operator, len(_parts(each))) for each in target.conditions])
         else:
             kind = "person" if target.person_id is not None else "name"
-        forms = sum(name.startswith("form_") for name in values)
-        sort = tuple(Sort(each.field, each.descending) for each in page.sort)
-        return Shape(kind, forms, conditions, open_classes, sealed_classes, fields, sort, page.after is not None)
+        short = (kind, len(values), conditions, page.sort, page.after is None)
+        plan = kept.plans.get(short)
+        if plan is None:
+            if len(kept.plans) >= MAX_STATEMENTS:
+                kept.plans.clear()
+            plan = kept.plans[short] = self._shared(ready, _shape(kind, conditions, views, page, values))
+        return plan
 
-    def _plan(self, ready: _Ready, shape: Shape) -> _Plan:
+    def _shared(self, ready: _Ready, shape: Shape) -> _Plan:
+        """The plan of a shape; tables of views that show the same share it."""
         with self._lock:
             plan = self._plans.get(shape)
             if plan is not None:
@@ -178,9 +193,9 @@ class SqlConnector:
             field = self.catalog.released[name]
             place = encoded[name] if name in encoded else index[field.column]
             decoders.append((name, place, decoder(field)))
-        sorts = tuple(e.python(field_expr(self.catalog.declared(sort.field)), index) for sort in shape.sort)
+        sorts = compile_all([field_expr(self.catalog.declared(sort.field)) for sort in shape.sort], index)
         classes = {name: self.catalog.released[name].field_class for name in statement.fields}
-        return _Plan(statement, tuple(decoders), sorts, classes)
+        return _Plan(statement, tuple(decoders), shape, sorts, classes)
 
     def _fetched(
         self, ready: _Ready, plan: _Plan, rows: list[tuple[Any, ...]], size: int, marks: RegisterMarks
@@ -188,27 +203,58 @@ class SqlConnector:
         total = rows[0][-1] if rows else 0
         if len(rows) == 1 and rows[0][0] is None and all(value is None for value in rows[0][:-1]):
             rows = []  # an empty page after a position: the total alone
+        page = rows[:size]
+        decoded = _decoded(plan, page)
         bound = {SEALED_KEYS: marks.sealed, UNSEALED_KEYS: marks.unsealed}
-        page = [self._row(ready, plan, row, bound) for row in rows[:size]]
-        kept = tuple(row for row, _ in page if row is not None)
+        kept = tuple([
+            self._row(ready, plan, row, bound, fields)
+            for row, fields in zip(page, decoded, strict=True)
+            if fields is not None
+        ])  # fmt: skip
         lost = len(page) - len(kept)
-        end = page[-1][1] if page else None
+        end = self._position(plan, page[-1], bound) if page else None
         return Fetched(kept, total - lost, len(rows) > size, plan.classes, lost, end)
 
-    def _row(
-        self, ready: _Ready, plan: _Plan, row: tuple[Any, ...], bound: e.Bound
-    ) -> tuple[Row | None, tuple[Any, ...]]:
-        keys = tuple([e.leaf(part) for part in row[: len(self.catalog.source.key)]])
-        position = (*[sort(row, bound) for sort in plan.sorts], *keys)
-        try:
-            fields: dict[str, Any] = {name: decode(row[place]) for name, place, decode in plan.decoders}
-        except Undecodable:
-            return None, position
-        derived = ready.derivation
-        covered = derived.cover_mark(row, bound)
-        attributes = derived.derive(row, bound)
+    def _position(self, plan: _Plan, row: tuple[Any, ...], bound: e.Bound) -> tuple[Any, ...]:
+        keys = [e.leaf(part) for part in row[: len(self.catalog.source.key)]]
+        return (*plan.sorts(row, bound), *keys) if plan.shape.sort else tuple(keys)
+
+    def _row(self, ready: _Ready, plan: _Plan, row: tuple[Any, ...], bound: e.Bound, fields: dict[str, Any]) -> Row:
+        position = self._position(plan, row, bound)
+        attributes, covered = ready.derive(row, bound)
         joint = covered or attributes.joint is not Joint.NONE
-        return Row(e.key_text(keys), attributes, fields, joint, position, covered), position
+        return Row(e.key_text(position[len(plan.shape.sort) :]), attributes, fields, joint, position, covered)
+
+
+def _shape(
+    kind: str,
+    conditions: tuple[tuple[str, str, int], ...],
+    views: Views,
+    page: PageRequest,
+    values: Mapping[str, Any],
+) -> Shape:
+    return Shape(
+        target=kind,
+        forms=sum(name.startswith("form_") for name in values),
+        conditions=conditions,
+        open_classes=shown_classes(views.open),
+        sealed_classes=shown_classes(views.sealed),
+        fields=shown_fields(views),
+        sort=tuple(Sort(each.field, each.descending) for each in page.sort),
+        after=page.after is not None,
+    )
+
+
+def _decoded(plan: _Plan, rows: list[tuple[Any, ...]]) -> list[dict[str, Any] | None]:
+    """The released fields of each row; None for a row with a value that cannot be decoded."""
+    try:
+        columns = [decode([row[place] for row in rows]) for _, place, decode in plan.decoders]
+    except Undecodable:
+        return [_decoded(plan, [row])[0] for row in rows] if len(rows) > 1 else [None]
+    names = [name for name, _, _ in plan.decoders]
+    if not columns:
+        return [{} for _ in rows]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def live_types(driver: Driver, catalog: c.Catalog) -> dict[str, ColumnType]:
