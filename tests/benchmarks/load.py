@@ -18,13 +18,17 @@ class BenchFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One run: answers, the share of them that are no 2xx, answers a second, latencies in microseconds."""
+    """One run: answers, the share of them that are no 2xx, answers a second, latencies and processor time.
+
+    ``cpu_ms`` is that of all processes of the variant and of PostgreSQL, an answer: a busy machine distorts it least.
+    """
 
     requests: int
     refused: float
     rate: float
     p50: int
-    p99: int
+    p99: int  # both in microseconds
+    cpu_ms: float = 0.0
 
 
 def drive(url: str, requests: Path, seconds: int) -> Measured:

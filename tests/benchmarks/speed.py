@@ -16,7 +16,7 @@ import shutil
 import statistics
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -27,7 +27,7 @@ from sidecar.demo.exchange import exchange
 from sidecar.demo.world import World
 from tests.benchmarks.load import BenchFailed, Measured, drive
 from tests.benchmarks.requests import REFUSED_EVERY, Asked, Desk, write
-from tests.benchmarks.world import BASELINES, SIDECAR, deployment, serving
+from tests.benchmarks.world import BASELINES, SIDECAR, cpu_seconds, deployment, serving
 
 ORDER = ("floor", *SIDECAR, "naive")
 REQUIRED = (("wasm", "floor", 0.42), ("opa", "floor", 0.35), ("wasm", "naive", 12.0))
@@ -62,11 +62,13 @@ def measure(world: World, desk: Desk, variant: str, seconds: int) -> tuple[Measu
         write(asked, requests)
         shown = check(url, asked, variant)
         drive(url, requests, WARM_SECONDS)
+        before = cpu_seconds(world)
         measured = drive(url, requests, seconds)
+        spent = cpu_seconds(world) - before
     share = 0.0 if variant == "floor" else 1 / REFUSED_EVERY
     if abs(measured.refused - share) > REFUSED_TOLERANCE:
         raise BenchFailed(f"{variant}: expected {share:.0%} refused, got {measured.refused:.1%}")
-    return measured, shown
+    return replace(measured, cpu_ms=spent / measured.requests * 1000), shown
 
 
 def run(world: World, desk: Desk, rounds: int, seconds: int) -> dict[str, list[Measured]]:
@@ -96,13 +98,14 @@ def ratio(results: dict[str, list[Measured]], variant: str, baseline: str) -> fl
 
 def table(results: dict[str, list[Measured]]) -> Table:
     """For people."""
-    found = Table("variant", "answers/s", "÷ floor", "÷ naive", "p50 ms", "p99 ms")
+    found = Table("variant", "answers/s", "÷ floor", "÷ naive", "p50 ms", "p99 ms", "CPU ms")
     for variant, rounds in results.items():
         found.add_row(
             variant,
             f"{statistics.median(r.rate for r in rounds):.0f}",
             *(f"{ratio(results, variant, baseline):.2f}" for baseline in BASELINES),
             *(f"{statistics.median(getattr(r, name) for r in rounds) / 1000:.1f}" for name in ("p50", "p99")),
+            f"{statistics.median(r.cpu_ms for r in rounds):.2f}",
         )
     return found
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import psycopg
 import yaml
 
@@ -93,6 +94,18 @@ def _sidecar(world: World, environment: Mapping[str, str]) -> Iterator[None]:
         wait_for("the sequencer", lambda: _pending(world) == 0, DRAIN_SECONDS)
     finally:
         end(world.processes.pop("serve"), demo.STOP_SECONDS)
+
+
+def cpu_seconds(world: World) -> float:
+    """Processor time so far of all our children and of PostgreSQL."""
+    postgres = psutil.Process(world.cluster._pid())
+    family = [*psutil.Process().children(recursive=True), postgres, *postgres.children(recursive=True)]
+    total = 0.0
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            spent = process.cpu_times()
+            total += spent.user + spent.system
+    return total
 
 
 def _pending(world: World) -> int:
