@@ -1,0 +1,122 @@
+"""Workers killed at random points under load: no answer without its entry, no use doubled or counted without one (P2)."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Self
+
+import jwt
+import psutil
+import pytest
+from sqlalchemy import text
+
+from sidecar.demo.legacy import OPEN
+from sidecar.demo.people import WANG
+from sidecar.demo.story import VETTING
+from sidecar.demo.world import World, ready, wait_for
+from sidecar.keys.jwk import b64url
+from tests.support.deployment import Books, deployment, letter, post, question
+
+pytestmark = pytest.mark.functional
+
+ROUNDS = 10
+CLIENTS = 4
+USES = 3
+"""Of each letter: so that letters run out while workers die."""
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    with deployment(request.param, "wasm") as running:
+        yield running
+
+
+class Load:
+    """Clients that ask until they are told to end, and keep every receipt they were given."""
+
+    def __init__(self, world: World, letters: list[str]) -> None:
+        self._world, self._letters = world, letters
+        self._token = world.token(WANG)
+        self._over = threading.Event()
+        self.receipts: list[str] = []
+        self._threads = [threading.Thread(target=self._ask, args=(seed,)) for seed in range(CLIENTS)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self, seed: int) -> None:
+        dice = random.Random(seed)  # which letter comes next is no secret
+        while not self._over.is_set():
+            body = question(OPEN.SFZH, VETTING, letter=dice.choice(self._letters))
+            try:
+                answer = post(self._world, self._token, body)
+            except OSError:
+                continue  # the worker died with the request: it may have an entry, it has no answer
+            if "receipt" in answer.json():
+                self.receipts.append(answer.json()["receipt"])
+
+
+def workers(world: World) -> list[int]:
+    """Process ids of the gateway's workers."""
+    gateway = world.running().get("gateway")
+    try:
+        return [child.pid for child in psutil.Process(gateway).children()] if gateway else []
+    except psutil.NoSuchProcess:
+        return []
+
+
+def test_no_answer_without_entry_and_no_use_without_entry(world: World) -> None:
+    dice = random.Random(286)  # a seed, so that a failure can be told again
+    letters = [letter(world, WANG, OPEN.SFZH, VETTING, uses=USES) for _ in range(60)]
+    killed = 0
+    with Load(world, letters) as load:
+        for _ in range(ROUNDS):
+            before = len(load.receipts)
+            goal = before + dice.randrange(1, 12)
+            wait_for("answers", lambda goal=goal: len(load.receipts) >= goal)  # type: ignore[misc]
+            victim = dice.choice(workers(world))
+            os.kill(victim, signal.SIGKILL)
+            killed += 1
+            wait_for("another worker", lambda victim=victim: len(set(workers(world)) - {victim}) >= 2)  # type: ignore[misc]
+    wait_for("the workers", lambda: ready(world))
+    books = Books(world)
+    entries = books.news().entries
+    assert killed == ROUNDS
+    assert len(load.receipts) >= ROUNDS
+    every_receipt_has_its_entry(world, books, load.receipts)
+    uses_are_the_allowed_entries(books, entries)
+    report = json.loads(world.cli("ledger", "verify", "--json"))
+    assert (report["fault"], report["pending"]) == (None, 0)
+    books.state.dispose()
+
+
+def every_receipt_has_its_entry(world: World, books: Books, receipts: list[str]) -> None:
+    with books.state.connect() as connection:
+        leaves = {
+            b64url(bytes(row.leaf_hash)) for row in connection.execute(text("SELECT leaf_hash FROM ledger_positions"))
+        }
+    keys = jwt.PyJWKSet.from_dict(world.ask("GET", "/v1/keys").json())
+    claims = [jwt.decode(r, keys.keys[0], ["EdDSA"], options={"verify_exp": False}) for r in receipts]
+    assert len({c["leaf"] for c in claims}) == len(receipts), "two answers rest on one entry"
+    assert {c["leaf"] for c in claims} <= leaves, "an answer was released without its entry"
+
+
+def uses_are_the_allowed_entries(books: Books, entries: tuple[Any, ...]) -> None:
+    allowed = Counter(e["letter"] for e in entries if e["kind"] == "inquiry" and e["outcome"] == "allow")
+    with books.state.connect() as connection:
+        used = sorted(int(row.used) for row in connection.execute(text("SELECT used FROM letter_uses")))
+    assert sorted(allowed.values()) == used, "a use was doubled, or counted without its entry"
+    assert max(used) <= USES
