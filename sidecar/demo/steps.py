@@ -123,7 +123,7 @@ def three_answers(story: Story, broken: bool) -> list[Row]:
     sealed, nobody, opened = answers
     expect("answer about the sealed person, but for ids, receipt and Date", nobody.anonymous(), sealed.anonymous())
     expect("records of the open one", 1, opened.json()["count"])
-    story.teller.bytes("Sealed person: the answer's bytes (own ids, receipt and Date as dots)", sealed)
+    story.teller.bytes("Sealed person: the answer's bytes (own ids, receipt and Date put out)", sealed)
     story.teller.bytes("Person without record: the same bytes", nobody)
     return rows
 

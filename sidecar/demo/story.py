@@ -84,7 +84,7 @@ class Story:
 
     def tell(self, steps: Steps) -> bool:
         """Tell all steps; whether each went as told. Ends at the first that did not."""
-        self.recorder.news()  # what setting up has recorded is no part of the story
+        self.recorder.skip()  # what setting up and an earlier telling have recorded is no part of the story
         for name, (title, step) in steps.items():
             try:
                 self.teller.step(title, step(self, name == self._broken))
@@ -190,4 +190,5 @@ def summary(answer: Answer) -> str:
     shown = [
         ", ".join(f"{k}={v}" for k, v in record.items() if not isinstance(v, dict | list)) for record in body["records"]
     ]
-    return "\n".join([f"{body['count']} records", *shown])
+    counted = "1 record" if body["count"] == 1 else f"{body['count']} records"
+    return "\n".join([counted, *shown])

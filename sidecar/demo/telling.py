@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from rich import box
@@ -11,6 +12,8 @@ from rich.text import Text
 
 from sidecar.demo.exchange import Answer
 from sidecar.demo.people import Person
+
+_OWN = re.compile(r"\.{12,}")
 
 COLUMNS = (
     ("Who", 2),
@@ -65,7 +68,8 @@ class Teller:
     def bytes(self, title: str, answer: Answer) -> None:
         """An answer as it went over the wire, ids, receipt and Date put out."""
         self._console.print(Text(title, style="bold"))
-        self._console.print(Text(answer.anonymous().decode("utf-8", "backslashreplace").replace("\r", "")), "")
+        text = answer.anonymous().decode("utf-8", "backslashreplace").replace("\r", "")
+        self._console.print(Text(_OWN.sub(lambda own: f"‹{len(own[0])} bytes of its own›", text) + "\n"))
 
     def failed(self, step: str, reason: str) -> None:
         """The step that did not go as told."""

@@ -111,6 +111,11 @@ class World:
         return self.folder / "sidecar.yaml"
 
     @property
+    def log(self) -> Path:
+        """What ``sidecar serve`` and its children write."""
+        return self.folder / "sidecar.log"
+
+    @property
     def url(self) -> str:
         """Where the sidecar listens."""
         return f"http://127.0.0.1:{self.port}"
@@ -437,7 +442,8 @@ def _deployment(world: World) -> None:
 
 def start_serving(world: World) -> None:
     """Start ``sidecar serve`` and wait until it is ready."""
-    world.processes["serve"] = spawn(world.command("serve"))
+    world.log.unlink(missing_ok=True)
+    world.processes["serve"] = spawn(world.command("serve"), world.log)
     wait_for("the sidecar's start", lambda: ready(world))
 
 
@@ -448,7 +454,8 @@ def ready(world: World) -> bool:
         DemoFailed: it has ended.
     """
     if world.processes["serve"].poll() is not None:
-        raise DemoFailed(f"sidecar serve ended with status {world.processes['serve'].returncode}; its reason is above")
+        said = world.log.read_text(encoding="utf-8").strip().splitlines() or ["nothing"]
+        raise DemoFailed(f"sidecar serve ended with status {world.processes['serve'].returncode}: {said[-1]}")
     try:
         return all(world.ask("GET", "/readyz").status == 200 for _ in range(READY_ANSWERS))
     except OSError:
@@ -462,7 +469,7 @@ def wait_while_serving(world: World) -> None:
         DemoFailed: it has ended by itself.
     """
     status = world.processes["serve"].wait()
-    raise DemoFailed(f"sidecar serve ended with status {status}")
+    raise DemoFailed(f"sidecar serve ended with status {status}; see {world.log}")
 
 
 def _stop(world: World) -> None:

@@ -12,7 +12,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 
@@ -34,10 +35,17 @@ def die_with_parent(sig: signal.Signals = signal.SIGKILL) -> None:
         os.kill(os.getpid(), sig)
 
 
-def spawn(command: Sequence[str], environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-    """Start a child in a session of its own (a terminal's Ctrl-C reaches the parent only, which ends it in order)."""
-    full = {**os.environ, **(environment or {}), PARENT_ENV: str(os.getpid())}
-    return subprocess.Popen(command, env=full, stdin=subprocess.DEVNULL, start_new_session=True)
+def spawn(command: Sequence[str], output: Path | None = None) -> subprocess.Popen[bytes]:
+    """Start a child in a session of its own (a terminal's Ctrl-C reaches the parent only, which ends it in order).
+
+    What it writes goes where ours goes, or is added to the file ``output``.
+    """
+    environment = {**os.environ, PARENT_ENV: str(os.getpid())}
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(output.open("ab")) if output else None
+        return subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+        )
 
 
 def end(child: subprocess.Popen[bytes], seconds: float) -> bool:
