@@ -19,6 +19,7 @@ import orjson
 from sidecar.codes import Code, Scope
 from sidecar.errors import RequestInvalid
 from sidecar.gateway.cursor import MAX_CURSOR_LENGTH
+from sidecar.papers.parse import MAX_LETTER
 
 MAX_DEPTH = 8
 """An inquiry needs four levels; more is an attack on a parser."""
@@ -29,8 +30,6 @@ MAX_SAFE_INTEGER = 2**53 - 1
 MAX_REASON = 2000
 """Characters of the stated reason; a page of Chinese text is 1,500."""
 
-MAX_LETTER = 8192
-"""Characters of a letter: a compact JWS over some hundred subjects."""
 
 MAX_CONDITIONS = 8
 """Conditions of a search; the statement stays preparable."""

@@ -16,7 +16,7 @@ texts = st.one_of(
     st.sampled_from(
         ["", " ", "a", "\n", "\x7f", "\x85", "in", "eq", "prefix", "asc", "open", "2005-02-29", "2005-06-01"]
     ),
-    st.sampled_from([10, 11, 64, 65, 100, 101, 200, 201, 2000, 2001, 8192, 8193]).map(lambda n: "名" * n),
+    st.sampled_from([10, 11, 64, 65, 100, 101, 200, 201, 2000, 2001, 8192, 8193, 16384, 16385]).map(lambda n: "名" * n),
 )
 scalars = st.one_of(
     texts, st.none(), st.booleans(), st.sampled_from([0, 1, 1000, 1001, 2**53 - 1, 2**53, -(2**53), 1.0])
