@@ -457,9 +457,14 @@ def ready(world: World) -> bool:
         said = world.log.read_text(encoding="utf-8").strip().splitlines() or ["nothing"]
         raise DemoFailed(f"sidecar serve ended with status {world.processes['serve'].returncode}: {said[-1]}")
     try:
-        return all(world.ask("GET", "/readyz").status == 200 for _ in range(READY_ANSWERS))
+        return all(_whole(world.ask("GET", "/readyz")) for _ in range(READY_ANSWERS))
     except OSError:
         return False
+
+
+def _whole(answer: Answer) -> bool:
+    """Whether a worker is ready, with every database open (a closed one does not make it unready)."""
+    return answer.status == 200 and all(answer.json()["checks"].values())
 
 
 def wait_while_serving(world: World) -> None:
