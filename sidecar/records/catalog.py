@@ -54,7 +54,7 @@ def _keys_as_text(value: Any) -> Any:
 Column = Annotated[str, _matching(_COLUMN, "a column, or alias.column of a join")]
 TableName = Annotated[str, _matching(_TABLE, "a table")]
 Name = Annotated[str, _matching(_NAME, "a name in lower case")]
-Code = Annotated[str, BeforeValidator(_text), Field(max_length=200)]
+Code = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | int), Field(max_length=200)]
 Codes = Annotated[tuple[Code, ...], Field(min_length=1)]
 DateFormat = Literal["YYYYMMDD", "YYYY-MM-DD"]
 Penalty = Literal["fine", "exempted", "detention", "surveillance", "imprisonment", "life", "death", "other"]
@@ -116,7 +116,9 @@ class Subject(_Model):
 
     person_id: Column | None = None
     name: Column | None = None
-    birth_date: Annotated[DateColumn | None, BeforeValidator(_date_column)] = None
+    birth_date: Annotated[
+        DateColumn | None, BeforeValidator(_date_column, json_schema_input_type=str | DateColumn | None)
+    ] = None
 
     @model_validator(mode="after")
     def _some_way(self) -> Self:

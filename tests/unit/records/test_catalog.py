@@ -1,0 +1,86 @@
+"""The catalog: strict, and on the withheld side where it says nothing."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from sidecar.codes import FieldClass
+from sidecar.errors import ConfigurationError
+from sidecar.records import catalog as c
+from tests.support.records import CATALOG, TEXT
+
+SCHEMA = Path(c.__file__).with_name("catalog.schema.json")
+
+
+def test_the_schema_in_the_package_is_the_models_own():
+    assert json.loads(SCHEMA.read_text(encoding="utf-8")) == c.json_schema()
+
+
+def test_the_schema_accepts_the_catalog_and_refuses_an_unknown_key():
+    schema = c.json_schema()
+    data = json.loads(json.dumps(yaml.safe_load(TEXT)))
+    jsonschema.validate(data, schema)
+    with pytest.raises(jsonschema.ValidationError, match="colour"):
+        jsonschema.validate({**data, "colour": "red"}, schema)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("catalog: 1", "catalog: 2", "catalog: Input should be 1"),
+        ("database: county", "database: county\ndatabase: other", "duplicate key 'database'"),
+        ("table: T_AJXX", "table: T_AJXX, colour: red", "source.colour: Extra inputs"),
+        ("table: T_AJXX", 'table: "T; DROP TABLE X"', "expected a table"),
+        ("column: ZM", "column: 'ZM\" --'", "expected a column"),
+        ("filterable: [case", "filterable: [FARQ", "'FARQ' is neither a released field"),
+        ("sortable: [case", "sortable: [story", "'story' has an encoding"),
+        ("encoding: gb18030", "encoding: klingon", "unknown encoding 'klingon'"),
+        ("format: integer", "format: integer, encoding: gb18030", "at most one of format, map and encoding"),
+        ('none: ["2"], set: ["1"]', 'none: ["1"], set: ["1"]', "under none and set"),
+        ("    kind_from: XZDM\n", "", "kind_from and kinds belong together"),
+        ("  crime: {", "  punished: {", "reserved names"),
+        ("{column: FARQ, format: YYYYMMDD}", "{column: FARQ, optional: true}", "first of offences cannot be optional"),
+        ("person_id: SFZH, name: XM, birth_date: CSRQ", "name: XM", "nobody could be found"),
+        ("column: BZ", "column: p.BZ", "no join has this alias"),
+        ("judgment,", "verdict,", "attributes.kind.map.01"),
+        ("class: crime", "class: secret", "released.crime.class"),
+    ],
+)  # fmt: skip
+def test_a_catalog_with_a_mistake_is_refused_and_the_place_named(old, new, message):
+    assert old in TEXT
+    with pytest.raises(ConfigurationError, match=message.replace("(", r"\(")):
+        c.parse(TEXT.replace(old, new, 1))
+
+
+def test_an_unquoted_code_is_the_same_text():
+    assert c.parse(TEXT.replace('"10": imprisonment', "10: imprisonment")) == CATALOG
+
+
+def test_a_key_column_may_be_filtered_on_and_counts_as_procedure():
+    assert CATALOG.declared("XH").field_class is FieldClass.PROCEDURE
+
+
+def test_digest_is_of_the_files_bytes(tmp_path):
+    (tmp_path / "c.yaml").write_text(TEXT, encoding="utf-8")
+    first = c.load(tmp_path / "c.yaml")
+    (tmp_path / "c.yaml").write_text(TEXT + "# note\n", encoding="utf-8")
+    assert first.digest.startswith("sha256:")
+    assert c.load(tmp_path / "c.yaml").digest != first.digest
+
+
+def test_a_missing_connection_file_is_named_without_a_traceback_of_its_content(tmp_path):
+    (tmp_path / "c.yaml").write_text(TEXT, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"county\.dsn cannot be read"):
+        c.load(tmp_path / "c.yaml").dsn()
+
+
+def test_an_oversized_or_undecodable_file_is_refused(tmp_path):
+    (tmp_path / "big.yaml").write_text(TEXT + "#" * c.MAX_CATALOG_BYTES, encoding="utf-8")
+    (tmp_path / "bad.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigurationError, match="at most"):
+        c.load(tmp_path / "big.yaml")
+    with pytest.raises(ConfigurationError, match="UTF-8"):
+        c.load(tmp_path / "bad.yaml")
