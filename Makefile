@@ -19,7 +19,7 @@ PURE := sidecar/law/*,sidecar/codes.py,sidecar/errors.py,sidecar/records/expr.py
 PURE_LEAST := 95
 OPA = $$($(ENSURE) opa)
 
-.PHONY: help demo test tools dev fmt lint policies mutants bundle bundle-check docs docs-check unit conformance functional bench bench-memory clean
+.PHONY: help demo test tools dev fmt lint policies mutants bundle bundle-check docs docs-check unit conformance functional faults bench bench-memory clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | column -t -s '	'
@@ -88,6 +88,9 @@ bench: dev tools ## speed beside the floor and the straightforward stack; nothin
 bench-memory: dev tools ## memory of the workers after 20,000 and after 100,000 inquiries
 	@$(ENSURE) wrk
 	SIDECAR_OPA="$(OPA)" $(BIN)/python -m tests.benchmarks.memory
+
+faults: dev tools ## kills, dead servers, bad input and planted values on whole deployments (long)
+	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/faults -q
 
 clean: ## remove what targets made in the checkout
 	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage build dist
