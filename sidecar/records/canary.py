@@ -34,7 +34,7 @@ from sidecar.policy.types import (
 from sidecar.records import catalog as c
 from sidecar.records import expr as e
 from sidecar.records.attributes import SEALED_KEYS, UNSEALED_KEYS, derivation
-from sidecar.records.connectors.driver import Driver
+from sidecar.records.driver import Driver
 from sidecar.records.filtering import COMPARE
 from sidecar.records.python import compile_one
 from sidecar.records.statement import INQUIRY, LIMIT, Builder, ColumnType, Shape

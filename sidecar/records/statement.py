@@ -253,7 +253,7 @@ class Builder:
                 binds: list[BindParameter[Any]] = [
                     bindparam(condition_name(index, part, raw=True)) for part in range(2 * count)
                 ]
-                found.append(find(field.column).in_(binds))
+                found.append(find(field.column).in_(binds) if binds else false())
         return found
 
     def _among(self, name: str, raw: ColumnElement[Any], binds: list[BindParameter[Any]]) -> ColumnElement[bool]:

@@ -21,8 +21,8 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from sidecar.clock import Clock
 from sidecar.errors import DatabaseTimeout, DatabaseUnavailable
-from sidecar.records.connectors.driver import Limits, Pool
 from sidecar.records.dialect import Dialect, constant
+from sidecar.records.driver import Limits, Pool
 from sidecar.records.statement import ColumnType, Statement
 
 CONNECT_TIMEOUT_SECONDS = 5

@@ -24,10 +24,10 @@ from sidecar.records import catalog as c
 from sidecar.records import expr as e
 from sidecar.records.attributes import SEALED_KEYS, UNSEALED_KEYS, Derive, cover_mark, derivation, expressions
 from sidecar.records.canary import Classify, check
-from sidecar.records.connectors.driver import Driver, Limits
 from sidecar.records.connectors.postgresql import PostgresDriver
 from sidecar.records.connectors.sqlite import SqliteDriver
 from sidecar.records.decode import Decoder, Undecodable, decoder
+from sidecar.records.driver import Driver, Limits
 from sidecar.records.filtering import shown_classes, shown_fields
 from sidecar.records.python import compile_all
 from sidecar.records.statement import (

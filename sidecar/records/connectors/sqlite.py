@@ -16,8 +16,8 @@ from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 
 from sidecar.clock import Clock
 from sidecar.errors import DatabaseTimeout, DatabaseUnavailable
-from sidecar.records.connectors.driver import Limits, Pool
 from sidecar.records.dialect import Dialect, constant
+from sidecar.records.driver import Limits, Pool
 from sidecar.records.statement import ColumnType, Statement
 
 PROGRESS_STEPS = 5_000

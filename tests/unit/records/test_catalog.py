@@ -5,11 +5,11 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-import yaml
 
 from sidecar.codes import FieldClass
 from sidecar.errors import ConfigurationError
 from sidecar.records import catalog as c
+from sidecar.settings import load_yaml
 from tests.support.records import CATALOG, TEXT
 
 SCHEMA = Path(c.__file__).with_name("catalog.schema.json")
@@ -21,7 +21,7 @@ def test_the_schema_in_the_package_is_the_models_own():
 
 def test_the_schema_accepts_the_catalog_and_refuses_an_unknown_key():
     schema = c.json_schema()
-    data = json.loads(json.dumps(yaml.safe_load(TEXT)))
+    data = json.loads(json.dumps(load_yaml(TEXT)))
     jsonschema.validate(data, schema)
     with pytest.raises(jsonschema.ValidationError, match="colour"):
         jsonschema.validate({**data, "colour": "red"}, schema)
