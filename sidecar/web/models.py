@@ -71,7 +71,7 @@ SearchText = Annotated[Line, Field(max_length=body.TEXT_LIMITS["value"], json_sc
 class PersonById(Model):
     """A person by citizen number (GB 11643), 18 or 15 digits."""
 
-    person_id: Line = _stated("person_id", "Citizen number.", least=1, examples=["330102200506010017"])
+    person_id: Line = _stated("person_id", "Citizen number.", least=1, examples=["339901200506019013"])
 
 
 class PersonByName(Model):

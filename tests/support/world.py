@@ -16,7 +16,7 @@ import jwt
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from sqlalchemy import Engine, create_engine, select
+from sqlalchemy import Engine, create_engine, literal_column, select
 
 from sidecar.clock import FixedClock
 from sidecar.demo import legacy
@@ -28,7 +28,7 @@ from sidecar.keys.generate import create_age_identity, create_ring, create_signi
 from sidecar.keys.jwk import public_jwk
 from sidecar.ledger.entry import decode
 from sidecar.ledger.open import create_ledger, open_ledger
-from sidecar.ledger.tables import ENTRIES, WRITERS
+from sidecar.ledger.tables import ENTRIES
 from sidecar.papers.tables import IDEMPOTENCY_KEYS, INQUIRIES, LETTER_USES
 from sidecar.policy import revisions
 from sidecar.policy.artefacts import baseline
@@ -269,11 +269,7 @@ class World:
 
 
 def entries(state: Engine) -> list[dict[str, Any]]:
-    """All entries, in the order in which their writers came and wrote."""
+    """All entries, in the order in which SQLite got them."""
     with state.connect() as connection:
-        rows = connection.execute(
-            select(ENTRIES.c.body)
-            .join(WRITERS, WRITERS.c.id == ENTRIES.c.writer)
-            .order_by(WRITERS.c.started, WRITERS.c.id, ENTRIES.c.writer_seq)
-        ).all()
+        rows = connection.execute(select(ENTRIES.c.body).order_by(literal_column("rowid"))).all()
     return [decode(bytes(row.body)) for row in rows]

@@ -293,6 +293,23 @@ def test_a_repeated_request_with_its_key_is_the_same_use(world):
     assert len(world.entries()) == 2
 
 
+def test_of_two_at_once_with_one_key_both_are_the_same_use(world):
+    body, token, barrier, found = school(world, OPEN), teacher(world), Barrier(2), []
+
+    def ask():
+        barrier.wait()
+        found.append(world.ask(body, token, idempotency_key="k1"))
+
+    threads = [Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [response.status for response in found] == [200, 200]
+    assert len({read(response)["inquiry_id"] for response in found}) == 1
+    assert len(world.entries()) == 2
+
+
 def test_the_key_of_another_request_is_refused(world):
     world.ask(court(), judge(world), idempotency_key="k1")
     other = world.ask(court(reason="另案"), judge(world), idempotency_key="k1")

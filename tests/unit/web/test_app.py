@@ -16,7 +16,7 @@ from sidecar.errors import EngineUnavailable, RevisionUnapproved
 from sidecar.web import openapi
 from sidecar.web.app import ThinLane, create_app
 from sidecar.web.operator import PROBE
-from tests.support.world import Drip, World
+from tests.support.world import World
 
 CASE = {
     "database": "county",
@@ -60,8 +60,6 @@ def through(world, door, name):
     """Status, headers and bytes of one request through a fresh application of the same deployment."""
     changes, body = REQUESTS[name]
     world.reset()
-    drip = Drip(name.encode())
-    object.__setattr__(world.gateway.ports, "random", drip)
     settings = world.settings.model_copy(
         update={"server": world.settings.server.model_copy(update={"thin_lane": door == "thin"})}
     )
