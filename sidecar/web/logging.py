@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -53,6 +54,18 @@ def _kind(exc_info: Any) -> str:
     return type(exc_info).__qualname__ if isinstance(exc_info, BaseException) else ""
 
 
+class _CurrentStderr(io.TextIOBase):
+    """Standard error as it is when a line is written, so that a replaced stream is never written to once it is closed."""
+
+    def write(self, text: str) -> int:
+        """Write to today's standard error."""
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Flush it."""
+        sys.stderr.flush()
+
+
 def configure(settings: Logging) -> None:
     """Configure structlog and the standard library's logging, which goes through the same list."""
     level = logging.getLevelNamesMapping()[settings.level.upper()]
@@ -69,7 +82,7 @@ def configure(settings: Logging) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _CurrentStderr())),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
