@@ -89,7 +89,7 @@ bench-memory: dev tools ## memory of the workers after 20,000 and after 100,000 
 	@$(ENSURE) wrk
 	SIDECAR_OPA="$(OPA)" $(BIN)/python -m tests.benchmarks.memory
 
-faults: dev tools ## the story with each step broken; kills, dead servers, bad input, planted values (long)
+faults: dev tools ## kills, dead servers, bad input, planted values (long)
 	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/faults -q
 
 clean: ## remove what targets made in the checkout

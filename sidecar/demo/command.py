@@ -10,6 +10,7 @@ from rich.console import Console
 
 from sidecar.demo.people import PEOPLE
 from sidecar.demo.run import run
+from sidecar.demo.steps import STEPS
 from sidecar.demo.world import DemoFailed, fetch_token
 
 DEFAULT_FOLDER = Path(".demo")
@@ -23,16 +24,17 @@ _folder = click.option(
 @click.group(invoke_without_command=True)
 @click.option("--once", is_flag=True, help="End after the story; exit status 0 only if every step went as told.")
 @click.option("--again", is_flag=True, help="Use the world that is in the folder instead of making it anew.")
+@click.option("--only", multiple=True, type=click.Choice(list(STEPS)), help="Tell this step alone; again for more.")
 @_folder
 @click.pass_context
-def demo(ctx: click.Context, folder: Path | None, once: bool, again: bool) -> int:
+def demo(ctx: click.Context, /, *, folder: Path | None, once: bool, again: bool, only: tuple[str, ...]) -> int:
     """Make a county's legacy database, units and officers, tell the story step by step, then serve until Ctrl-C.
 
     DEMO_DB=postgresql|sqlite and DEMO_ENGINE=opa|wasm force its parts; DEMO_BREAK=STEP breaks that step's world.
     """
     if ctx.invoked_subcommand is not None:
         return 0
-    return run(_chosen(ctx, folder), os.environ, Console(), once=once, reuse=again)
+    return run(_chosen(ctx, folder), os.environ, Console(), once=once, reuse=again, only=only)
 
 
 @demo.command("token")

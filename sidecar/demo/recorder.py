@@ -24,13 +24,18 @@ class Recorded:
         return [(e["outcome"], tuple(e["codes"])) for e in self.entries if e["kind"] == kind]
 
     def alerts(self) -> list[str]:
-        """Types of the events."""
-        return [str(event["type"]) for event in self.events]
+        """What the events are about."""
+        return [alert(event) for event in self.events]
+
+    def about(self, identifier: str) -> Recorded:
+        """What is under one id."""
+        entries = tuple(entry for entry in self.entries if entry["id"] == identifier)
+        return Recorded(entries, tuple(event for event in self.events if event["data"]["id"] == identifier))
 
     def text(self) -> str:
         """For the table."""
-        lines = [_line(entry) for entry in self.entries] or ["no entry"]
-        return "\n".join(lines + [f"alert {e['sequence']}: {_short(e['type'])} ({e['severity']})" for e in self.events])
+        lines = [_line(entry) for entry in self.entries] or ["no entry, hence no answer"]
+        return "\n".join(lines + [f"alert {e['sequence']}: {alert(e)} ({e['severity']})" for e in self.events])
 
 
 class Recorder:
@@ -85,6 +90,6 @@ def _line(entry: Mapping[str, Any]) -> str:
     return f"{entry['kind']}: {entry['outcome']}" + (f" [{codes}]" if codes else "")
 
 
-def _short(kind: str) -> str:
-    """``sealed-records.attempt.letter-used.v1`` → ``letter-used``."""
-    return kind.split(".")[-2] if kind.count(".") >= 2 else kind
+def alert(event: Mapping[str, Any]) -> str:
+    """The middle of its type: ``sealed-records.attempt.letter-replayed.v1`` → ``letter-replayed``."""
+    return str(event["type"]).split(".")[-2]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -19,7 +19,9 @@ from sidecar.demo.world import Choice, DemoFailed, World, again, build, choose, 
 FAILED = 1
 
 
-def run(folder: Path, environment: Mapping[str, str], console: Console, *, once: bool, reuse: bool = False) -> int:
+def run(
+    folder: Path, environment: Mapping[str, str], console: Console, *, once: bool, reuse: bool, only: Sequence[str]
+) -> int:
     """Run the demo; 0 only if every step went as told.
 
     Args:
@@ -28,6 +30,7 @@ def run(folder: Path, environment: Mapping[str, str], console: Console, *, once:
         console: where the story is told.
         once: end after the story.
         reuse: tell it on the world that is in the folder.
+        only: names of the steps to tell; all of them where there is none.
 
     Raises:
         DemoFailed: the world cannot be made.
@@ -40,9 +43,10 @@ def run(folder: Path, environment: Mapping[str, str], console: Console, *, once:
     teller.plain(_headline(choice))
     signal.signal(signal.SIGTERM, _interrupt)
     with (again if reuse else build)(folder, choice, teller.note) as world:
-        if not Story(world, teller, broken).tell(STEPS):
+        steps = {name: step for name, step in STEPS.items() if not only or name in only}
+        if not Story(world, teller, broken).tell(steps):
             return FAILED
-        teller.plain(f"All {len(STEPS)} steps went as told.\n")
+        teller.plain(f"All {len(steps)} steps went as told.\n")
         if not once:
             _serve(world, teller)
     return 0

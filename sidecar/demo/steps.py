@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from sidecar.demo import faults, legacy
 from sidecar.demo.people import HAN, LI, SUN, WANG, WU, ZHAO, ZHOU
+from sidecar.demo.recorder import alert
 from sidecar.demo.story import (
     ALLOWED,
     CASE,
@@ -21,7 +22,6 @@ from sidecar.demo.story import (
     VETTING,
     Story,
     Told,
-    alert_code,
     expect,
     summary,
 )
@@ -36,15 +36,14 @@ def complete_papers(story: Story, broken: bool) -> list[Row]:
         LI, subject, CASE, until="submit" if broken else "undertaking", case_number=POLICE_CASE
     )
     letter = story.letter(LI, subject, CASE, scope="sealed")
-    story.recorder.news()
     answer = story.inquire(
         LI, subject, CASE, scope="sealed", case_number=POLICE_CASE, letter=letter, application_id=application
     )
-    row = story.row(LI, answer, Told("the sealed file, with all papers", 200, ALLOWED, "Q5, Q8, Q9"))
+    story.told(LI, answer, Told("the sealed file, with all papers", 200, ALLOWED, "Q5, Q8, Q9"))
     records = answer.json()["records"]
     expect("records", 2, len(records))
     expect("narrative of each", [legacy.SEALED.BZ.decode("gb18030")] * 2, [r.get("story") for r in records])
-    return [row]
+    return story.rows()
 
 
 def no_letter(story: Story, broken: bool) -> list[Row]:
@@ -52,14 +51,12 @@ def no_letter(story: Story, broken: bool) -> list[Row]:
     subject = legacy.SEALED.SFZH
     application = story.application(LI, subject, CASE, case_number=POLICE_CASE)
     more = {"letter": story.letter(LI, subject, CASE, scope="sealed")} if broken else {}
-    story.recorder.news()
     answer = story.inquire(
         LI, subject, CASE, scope="sealed", case_number=POLICE_CASE, application_id=application, **more
     )
-    told = Told("the same, without the unit's letter", 403, ("refuse", ("letter-missing",)))
-    row = story.row(LI, answer, told)
+    story.told(LI, answer, Told("the same, without the unit's letter", 403, ("refuse", ("letter-missing",))))
     expect("missing", ["letter"], answer.json()["missing"])
-    return [row]
+    return story.rows()
 
 
 def forged_token(story: Story, broken: bool) -> list[Row]:
@@ -75,7 +72,8 @@ def forged_token(story: Story, broken: bool) -> list[Row]:
     recorded = story.recorder.news()
     attempts = recorded.outcomes("attempts")
     expect("ledger", ([], [("refuse", ("token-signature",))]), (recorded.outcomes(), attempts))
-    expect("feed", ["token-signature"], [alert_code(kind) for kind in recorded.alerts()])
+    expect("feed", ["token-signature"], recorded.alerts())
+    story.alerts.append("token-signature")
     who, asked = "somebody\nas 民警 李敏", "anything, with a forged token"
     return [Row(who, asked, "refuse 401 token-signature", "Q1, R18", summary(answer), recorded.text())]
 
@@ -90,11 +88,11 @@ def _finish_minute(world: World) -> None:
 def letter_twice(story: Story, broken: bool) -> list[Row]:
     """A one-time letter, used twice."""
     letter = story.letter(WANG, legacy.OPEN.SFZH, VETTING, uses=2 if broken else 1)
-    first = story.inquire(WANG, legacy.OPEN.SFZH, VETTING, letter=letter)
-    rows = [story.row(WANG, first, Told("with a one-time letter", 200, ALLOWED, "Q5, R17"))]
-    second = story.inquire(WANG, legacy.OPEN.SFZH, VETTING, letter=letter)
-    told = Told("with the same letter again", 403, ("refuse", ("letter-used",)), "R17, R18", ("letter-replayed",))
-    return [*rows, story.row(WANG, second, told)]
+    first = Told("with a one-time letter", 200, ALLOWED, "Q5, R17")
+    story.told(WANG, story.inquire(WANG, legacy.OPEN.SFZH, VETTING, letter=letter), first)
+    again = Told("with the same letter again", 403, ("refuse", ("letter-used",)), "R17, R18", ("letter-replayed",))
+    story.told(WANG, story.inquire(WANG, legacy.OPEN.SFZH, VETTING, letter=letter), again)
+    return story.rows()
 
 
 def other_person(story: Story, broken: bool) -> list[Row]:
@@ -103,14 +101,15 @@ def other_person(story: Story, broken: bool) -> list[Row]:
     letter = story.letter(WANG, subject if broken else legacy.NOBODY, VETTING)
     answer = story.inquire(WANG, subject, VETTING, letter=letter)
     code = "letter-subject-mismatch"
-    return [story.row(WANG, answer, Told("with a letter for another person", 403, ("refuse", (code,)), alerts=(code,)))]
+    story.told(WANG, answer, Told("with a letter for another person", 403, ("refuse", (code,)), alerts=(code,)))
+    return story.rows()
 
 
 def three_answers(story: Story, broken: bool) -> list[Row]:
     """A school with a lawful basis, about a sealed person, a person without record, and one with an open record."""
-    if broken:  # the unmarked record was an adult's all along
-        faults.change_case(story.world, legacy.UNMARKED, CSRQ="19960214")
-    rows, answers = [], []
+    if broken:  # the unmarked record is an adult's
+        faults.change_case(story.world, legacy.UNMARKED, FARQ="20250102")
+    answers = []
     subjects = (
         ("a person with a sealed record", legacy.UNMARKED.SFZH),
         ("a person without record", legacy.NOBODY),
@@ -118,14 +117,14 @@ def three_answers(story: Story, broken: bool) -> list[Row]:
     )
     for asked, subject in subjects:
         letter = story.letter(WANG, subject, VETTING)
-        answers.append(story.inquire(WANG, subject, VETTING, letter=letter))
-        rows.append(story.row(WANG, answers[-1], Told(asked, 200, ALLOWED, "Q12, Q13, R16")))
+        answer = story.inquire(WANG, subject, VETTING, letter=letter)
+        answers.append(story.told(WANG, answer, Told(asked, 200, ALLOWED, "Q12, Q13, R16")))
     sealed, nobody, opened = answers
     expect("answer about the sealed person, but for ids, receipt and Date", nobody.anonymous(), sealed.anonymous())
     expect("records of the open one", 1, opened.json()["count"])
     story.teller.bytes("Sealed person: the answer's bytes (own ids, receipt and Date put out)", sealed)
     story.teller.bytes("Person without record: the same bytes", nobody)
-    return rows
+    return story.rows()
 
 
 def employer(story: Story, broken: bool) -> list[Row]:
@@ -133,20 +132,17 @@ def employer(story: Story, broken: bool) -> list[Row]:
     ground = VETTING if broken else NO_GROUND
     more = {"letter": story.letter(ZHAO, legacy.OPEN.SFZH, ground)} if broken else {}
     answer = story.inquire(ZHAO, legacy.OPEN.SFZH, ground, **more)
-    return [
-        story.row(
-            ZHAO,
-            answer,
-            Told("an applicant's record, without basis", 403, ("refuse", ("basis-missing", "letter-missing"))),
-        )
-    ]
+    told = Told("an applicant's record, without basis", 403, ("refuse", ("basis-missing", "letter-missing")))
+    story.told(ZHAO, answer, told)
+    return story.rows()
 
 
 def court(story: Story, broken: bool) -> list[Row]:
     """A court without case number."""
     more = {"case_number": "（2026）浙0199刑初12号"} if broken else {}
     answer = story.inquire(SUN, legacy.OPEN.SFZH, CASE, **more)
-    return [story.row(SUN, answer, Told("for a trial, without case number", 403, ("refuse", ("case-number-missing",))))]
+    story.told(SUN, answer, Told("for a trial, without case number", 403, ("refuse", ("case-number-missing",))))
+    return story.rows()
 
 
 def three_fields(story: Story, broken: bool) -> list[Row]:
@@ -154,11 +150,10 @@ def three_fields(story: Story, broken: bool) -> list[Row]:
     subject = legacy.SEALED.SFZH
     application = story.application(WU, subject, NOTARISING, until="approve" if broken else "undertaking")
     letter = story.letter(WU, subject, NOTARISING, scope="sealed")
-    story.recorder.news()
     answer = story.inquire(WU, subject, NOTARISING, scope="sealed", letter=letter, application_id=application)
-    row = story.row(WU, answer, Told("the sealed record, with all papers", 200, ALLOWED, "Q9, R15"))
+    story.told(WU, answer, Told("the sealed record, with all papers", 200, ALLOWED, "Q9, R15"))
     expect("fields of each record", [THREE_FIELDS] * 2, [sorted(r) for r in answer.json()["records"]])
-    return [row]
+    return story.rows()
 
 
 THREE_FIELDS = ["crime", "punished", "term"]
@@ -182,12 +177,11 @@ def birthday(story: Story, broken: bool) -> list[Row]:
 
 def _open_questions(story: Story, rule: str, *cases: tuple[legacy.Case, str, int]) -> list[Row]:
     """Open-scope questions about one case after the other, and how many records each shows."""
-    rows = []
     for case, asked, count in cases:
         answer = story.inquire(HAN, case.SFZH, CASE, case_number=POLICE_CASE)
-        rows.append(story.row(HAN, answer, Told(f"open records: {asked}", 200, ALLOWED, rule)))
+        story.told(HAN, answer, Told(f"open records: {asked}", 200, ALLOWED, rule))
         expect(f"records, {asked}", count, answer.json()["count"])
-    return rows
+    return story.rows()
 
 
 def engine_down(story: Story, broken: bool) -> list[Row]:
@@ -195,50 +189,34 @@ def engine_down(story: Story, broken: bool) -> list[Row]:
     opa = story.world.choice.engine == "opa"
     code = "engine-unavailable" if opa else "revision-unapproved"
     asked = "while OPA is killed" if opa else "with an unapproved revision swapped in"
-    fault = (
-        contextlib.nullcontext()
-        if broken
-        else faults.opa_killed(story.world)
-        if opa
-        else faults.revision_swapped(story.world)
-    )
-    with fault:
+    fault = faults.opa_killed if opa else faults.revision_swapped
+    with contextlib.nullcontext() if broken else fault(story.world):
         down = story.inquire(HAN, legacy.OPEN.SFZH, PREVENTION, case_number=POLICE_CASE)
     wait_for("the engine's return", lambda: ready(story.world))
-    rows = [story.row(HAN, down, Told(asked, 503, ("error", (code,)), "P1", (code,)))]
+    story.told(HAN, down, Told(asked, 503, ("error", (code,)), "P1", (code,)))
     expect("released", None, down.json().get("records"))
-    return [*rows, _again(story)]
+    _again(story)
+    return story.rows()
 
 
 def ledger_down(story: Story, broken: bool) -> list[Row]:
     """The ledger cannot be written: nothing is released."""
-    fault = contextlib.nullcontext() if broken else faults.ledger_unavailable(story.world)
     token = story.world.token(HAN)
-    with fault:
+    with contextlib.nullcontext() if broken else faults.ledger_unavailable(story.world):
         down = story.inquire(token, legacy.OPEN.SFZH, CASE, case_number=POLICE_CASE)
     wait_for("the ledger's return", lambda: ready(story.world))
-    expect("status", 503, down.status)
+    story.told(HAN, down, Told("while the ledger is unavailable", 503, None, "P2, E3"))
     expect("code", "ledger-unavailable", down.json().get("code"))
-    expect("crime in the answer", False, legacy.OPEN.ZM.encode() in down.raw)
-    recorded = story.recorder.news()
-    expect("ledger", [], recorded.outcomes())
-    row = Row(
-        introduce(HAN),
-        "while the ledger is unavailable",
-        "error 503 ledger-unavailable",
-        "P2, E3",
-        summary(down),
-        "nothing: no entry, hence no answer",
-    )
-    return [row, _again(story)]
+    expect("the crime in the answer", False, legacy.OPEN.ZM.encode() in down.raw)
+    _again(story)
+    return story.rows()
 
 
-def _again(story: Story) -> Row:
+def _again(story: Story) -> None:
     """The same question once the fault is over."""
     answer = story.inquire(HAN, legacy.OPEN.SFZH, CASE, case_number=POLICE_CASE)
-    row = story.row(HAN, answer, Told("again, the fault is over", 200, ALLOWED, "Q1, Q9"))
+    story.told(HAN, answer, Told("again, the fault is over", 200, ALLOWED, "Q1, Q9"))
     expect("records", 1, answer.json()["count"])
-    return row
 
 
 def feed(story: Story, broken: bool) -> list[Row]:
@@ -247,8 +225,7 @@ def feed(story: Story, broken: bool) -> list[Row]:
         letter = story.letter(WANG, legacy.NOBODY, VETTING)
         story.inquire(WANG, legacy.OPEN.SFZH, VETTING, letter=letter)
     story.recorder.news()
-    codes = [alert_code(str(event["type"])) for event in story.recorder.events]
-    expect("alerts", _told_alerts(story.world), codes)
+    expect("alerts", story.alerts, [alert(event) for event in story.recorder.events])
     refused = story.world.ask("GET", "/oversight/v1/events?after=0", story.world.token(LI))
     expect("an officer's attempt to read the feed", 403, refused.status)
     story.recorder.news()
@@ -263,11 +240,6 @@ def feed(story: Story, broken: bool) -> list[Row]:
         )
         for event in story.recorder.events
     ]
-
-
-def _told_alerts(world: World) -> list[str]:
-    engine = "engine-unavailable" if world.choice.engine == "opa" else "revision-unapproved"
-    return ["token-signature", "letter-replayed", "letter-subject-mismatch", engine]
 
 
 def verification(story: Story, broken: bool) -> list[Row]:

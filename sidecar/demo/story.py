@@ -56,14 +56,14 @@ class Told:
     Attributes:
         asked: for the table.
         status: of the answer.
-        entry: outcome and codes of the ledger entry.
+        entry: outcome and codes of the ledger entry; None where there can be none.
         rule: rule IDs that an allow rests on; a refusal names its own.
-        alerts: reason codes of the alerts that the feed gets.
+        alerts: what the feed gets, by the middle of the events' types.
     """
 
     asked: str
     status: int
-    entry: tuple[str, tuple[str, ...]]
+    entry: tuple[str, tuple[str, ...]] | None
     rule: str = ""
     alerts: tuple[str, ...] = ()
 
@@ -79,7 +79,9 @@ class Story:
         self.world = world
         self.teller = teller
         self.recorder = Recorder(world)
+        self.alerts: list[str] = []
         self._broken = broken
+        self._asked: list[tuple[Person, Answer, Told]] = []
         self._letters = time.time_ns() // 10**8  # numbers of an earlier telling are used up
 
     def tell(self, steps: Steps) -> bool:
@@ -150,20 +152,38 @@ class Story:
         }  # fmt: skip
         return self.world.ask("POST", "/v1/inquiries", token, body)
 
-    def row(self, person: Person, answer: Answer, told: Told, *, records: Recorded | None = None) -> Row:
-        """Check answer, ledger and feed of one question against what is told, and make its row."""
-        recorded = self.recorder.news() if records is None else records
+    def told(self, person: Person, answer: Answer, told: Told) -> Answer:
+        """Check an answer against what is told of it; ``rows`` will check what was recorded of it."""
+        self._asked.append((person, answer, told))
         expect("status", told.status, answer.status)
-        expect("ledger", [told.entry], recorded.outcomes())
-        expect("feed", [f"{code}" for code in told.alerts], [alert_code(kind) for kind in recorded.alerts()])
-        return Row(
-            who=introduce(person),
-            asked=told.asked,
-            decided=" ".join([told.entry[0], str(answer.status), *told.entry[1]]),
-            rule=told.rule or ", ".join(answer.json().get("rules", [])),
-            answer=summary(answer),
-            recorded=recorded.text(),
-        )
+        return answer
+
+    def rows(self) -> list[Row]:
+        """Check what ledger and feed got since the last step against all that was told, and make the step's rows."""
+        asked, self._asked = self._asked, []
+        recorded = self.recorder.news()
+        expect("ledger", [told.entry for _, _, told in asked if told.entry], recorded.outcomes())
+        alerts = [code for _, _, told in asked for code in told.alerts]
+        expect("feed", alerts, recorded.alerts())
+        self.alerts += alerts
+        return [
+            _row(person, answer, told, recorded.about(answer.json().get("inquiry_id", "")))
+            for person, answer, told in asked
+        ]
+
+
+def _row(person: Person, answer: Answer, told: Told, recorded: Recorded) -> Row:
+    """One question's row; its entry is the one under the answer's own id."""
+    outcome, codes = told.entry or ("error", (answer.json().get("code", ""),))
+    expect("entries under the answer's id", int(told.entry is not None), len(recorded.entries))
+    return Row(
+        who=introduce(person),
+        asked=told.asked,
+        decided=" ".join([outcome, str(answer.status), *codes]),
+        rule=told.rule or ", ".join(answer.json().get("rules", [])),
+        answer=summary(answer),
+        recorded=recorded.text(),
+    )
 
 
 def expect(what: str, wanted: object, got: object) -> None:
@@ -174,11 +194,6 @@ def expect(what: str, wanted: object, got: object) -> None:
     """
     if wanted != got:
         raise NotAsTold(f"{what}: expected {wanted}, got {got}")
-
-
-def alert_code(kind: str) -> str:
-    """The reason code in an event's type: ``sealed-records.attempt.letter-used.v1`` → ``letter-used``."""
-    return kind.split(".")[-2]
 
 
 def summary(answer: Answer) -> str:

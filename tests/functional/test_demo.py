@@ -101,7 +101,7 @@ def world(pristine) -> Path:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_broken_step_fails_the_story_at_that_step(world, step) -> None:
-    done = demo(world, environment("sqlite", "wasm", step), "--again")
+    done = demo(world, environment("sqlite", "wasm", step), "--again", "--only", step)
     assert done.returncode == 1, done.stdout + done.stderr
     assert f"{step}: not as told" in done.stdout
     assert "steps went as told" not in done.stdout
