@@ -52,7 +52,18 @@ def expressible(attribute):
     return set(ATTRIBUTE_DOMAINS[attribute])
 
 
+EQUIVALENT = {
+    # An unsealed record of a criminal kind is open by the first body whatever the others say.
+    "/2/2 dropped",
+    "/3/2 dropped",
+    # No term lies above the end of the domain; the bound refuses text in Rego only.
+    "/2/6 dropped",
+    "/3/6 dropped",
+}
+"""Mutants that no record can tell from the rule."""
+
 MUTANTS = dict(mutants(r.OPEN_RECORD))
+KILLABLE = [mutant for name, mutant in MUTANTS.items() if name not in EQUIVALENT]
 
 
 @pytest.fixture(scope="module")
@@ -78,14 +89,11 @@ def test_every_mutant_of_the_filter_shows_in_a_row(database):
         cases = canary.rows(replace(builder, open_record=mutant), trees)
         if all(r.evaluate(mutant, case.attributes) == r.evaluate(r.OPEN_RECORD, case.attributes) for case in cases):
             alive.append(name)
-    assert alive == []
+    assert set(alive) == EQUIVALENT
 
 
-@pytest.mark.parametrize(
-    "number", range(0, len(MUTANTS), 15), ids=lambda number: list(MUTANTS)[number].strip().replace(" ", "-")
-)
-def test_a_mutant_closes_the_database(tmp_path, number):
-    mutant = list(MUTANTS.values())[number]
+@pytest.mark.parametrize("mutant", KILLABLE[::20])
+def test_a_mutant_closes_the_database(tmp_path, mutant):
     connector = r.sqlite(tmp_path, [], open_record=mutant)
     with pytest.raises(DatabaseClosed, match="filter and policy differ on"):
         connector.canary()
