@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import version
 from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from sidecar import __version__
 from sidecar.codes import Role
 from sidecar.web import models
 
@@ -211,7 +211,7 @@ def document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Sealed records sidecar",
-            "version": version("sealed-records-sidecar"),
+            "version": __version__,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
