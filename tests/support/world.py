@@ -269,7 +269,8 @@ class World:
 
 
 def entries(state: Engine) -> list[dict[str, Any]]:
-    """All entries, in the order in which SQLite got them."""
+    """All entries, in the order in which the database got them (they are never updated, so where they lie is when)."""
+    place = literal_column("rowid" if state.dialect.name == "sqlite" else "ctid")
     with state.connect() as connection:
-        rows = connection.execute(select(ENTRIES.c.body).order_by(literal_column("rowid"))).all()
+        rows = connection.execute(select(ENTRIES.c.body).order_by(place)).all()
     return [decode(bytes(row.body)) for row in rows]
