@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sidecar.codes import Code, Scope
 from sidecar.errors import RequestInvalid
+from sidecar.law.days import day_text, parse_day
 from sidecar.law.identifiers import IdentifierInvalid, case_number, citizen_number, normalise, person_name
 from sidecar.papers.content import Content
 from sidecar.policy.bases import basis_key
@@ -69,9 +70,13 @@ def _subject(stated: Subject, today: int) -> Subject:
     try:
         if stated.person_id is not None:
             return Subject(person_id=citizen_number(stated.person_id, today))
-        return Subject(name=person_name(stated.name or ""), birth_date=stated.birth_date)
+        named = person_name(stated.name or "")
     except IdentifierInvalid as exc:
         raise RequestInvalid(exc.code, str(exc)) from None
+    born = parse_day(stated.birth_date or "")
+    if born is None or born > today:
+        raise RequestInvalid(Code.IDENTIFIER_INVALID, "birth_date: expected a day that is not to come")
+    return Subject(name=named, birth_date=day_text(born))
 
 
 def _case(draft: Draft) -> str:

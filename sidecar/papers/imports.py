@@ -168,7 +168,7 @@ def _letter(place: str, part: _Letter, desk: Desk) -> dict[str, Any]:
     )
     now = desk.clock.now()
     try:
-        row = letter_row(letter, desk.params, desk.databases, desk.keys, beijing_day(now) // 10000)
+        row = letter_row(letter, desk.params, desk.databases, desk.keys, beijing_day(now))
     except RequestInvalid as exc:
         raise ConfigurationError(f"{place}: {exc}") from exc
     return row | {"registered": milliseconds(now)}

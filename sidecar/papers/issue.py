@@ -74,7 +74,7 @@ def claims_of(draft: Draft, now: datetime) -> dict[str, Any]:
             "purpose": draft.purpose,
             "uses": draft.uses,
         }
-        read = read_claims(stated)
+        read = read_claims(stated, today)
     except (IdentifierInvalid, LetterMalformed, OverflowError, ValueError) as exc:
         raise ConfigurationError(f"letter: {exc}") from None  # without the cause: it knows the value
     return {

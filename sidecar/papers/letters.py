@@ -19,7 +19,7 @@ from sidecar.codes import Code
 from sidecar.errors import LedgerUnavailable
 from sidecar.identity.keysets import VerificationKey
 from sidecar.identity.types import Officer
-from sidecar.law.days import day_last_second, day_start
+from sidecar.law.days import beijing_day, day_last_second, day_start
 from sidecar.law.identifiers import IdentifierInvalid, credit_code, letter_number
 from sidecar.papers.parse import MAX_LETTER, Claims, LetterMalformed, is_compact, open_parts, read_claims
 from sidecar.papers.revocations import Revocations, RevocationsNow
@@ -86,12 +86,14 @@ class LetterReader:
     def read(self, text: str, officer: Officer, now: datetime, params: LegalParameters) -> Absent | Letter | Invalid:
         """Read a letter: a compact JWS, or the number of a paper letter that was registered for the officer's unit.
 
-        1. Size and form; the header's ``typ`` is a letter's and it names no key and no extension.
+        1. Size and form: a text that is neither a compact JWS nor a letter number (E8) is no letter; a number that
+           is well formed and not registered is unknown. No member of header or claims is named twice; the header's
+           ``typ`` is a letter's and it names no key and no extension.
         2. The issuer is a unit's credit code.
         3. The key is one of that unit by ``kid``, valid today.
         4. The algorithm is of the key.
         5. The signature.
-        6. The audience is this deployment.
+        6. The audience is this deployment and no other.
         7. The claims are well formed (E8, R22).
         8. It has begun and is not over, in whole Beijing days (R17).
         9. It was not taken back.
@@ -109,7 +111,9 @@ class LetterReader:
             return Absent()
         try:
             signed = is_compact(text)
-            letter = _letter(self._signed(text), params) if signed else self._paper(text, officer, params)  # 1 to 7
+            letter = (
+                _letter(self._signed(text, now), params) if signed else self._paper(text, officer, params)
+            )  # 1 to 7
             _check_validity(letter, now)  # 8
             self._check_revocation(letter)  # 9
         except _Refused as exc:
@@ -118,15 +122,15 @@ class LetterReader:
 
     # --- signed letters ------------------------------------------------------------------------------------------
 
-    def _signed(self, text: str) -> _Verified:
+    def _signed(self, text: str, now: datetime) -> _Verified:
         digest = hashlib.sha256(text.encode("ascii")).digest()
         verified = self._cached(digest)
         if verified is None:
-            verified = self._verify(text)
+            verified = self._verify(text, beijing_day(now))
             self._keep(digest, verified)
         return verified
 
-    def _verify(self, text: str) -> _Verified:
+    def _verify(self, text: str, today: int) -> _Verified:
         try:
             header, claims = open_parts(text)  # 1
             issuer = credit_code(claims["iss"]) if isinstance(claims.get("iss"), str) else ""  # 2
@@ -138,7 +142,7 @@ class LetterReader:
         _check_signature(text, key, header["alg"])  # 5
         _check_audience(claims.get("aud"), self._audience)  # 6
         try:
-            return _Verified(issuer, key, read_claims(claims))  # 7
+            return _Verified(issuer, key, read_claims(claims, today))  # 7
         except LetterMalformed:
             raise _Refused(Code.LETTER_MALFORMED) from None
 
@@ -244,8 +248,8 @@ def _check_signature(text: str, key: VerificationKey, algorithm: str) -> None:
 
 
 def _check_audience(stated: Any, audience: str) -> None:
-    listed = [stated] if isinstance(stated, str) else stated
-    if not isinstance(listed, list) or audience not in listed:
+    """A letter is for one deployment: a list that names more is for none (RFC 7519 §4.1.3 allows a list of one)."""
+    if stated not in (audience, [audience]):
         raise _Refused(Code.LETTER_AUDIENCE_MISMATCH)
 
 

@@ -52,16 +52,16 @@ class PaperLetter:
 
 
 def letter_row(
-    letter: PaperLetter, params: LegalParameters, databases: AbstractSet[str], keys: KeyRing, year: int
+    letter: PaperLetter, params: LegalParameters, databases: AbstractSet[str], keys: KeyRing, today: int
 ) -> dict[str, Any]:
-    """The letter's row without who registered it; subjects are pseudonyms (P6).
+    """The letter's row without who registered it; subjects are pseudonyms by the key of today's year (P6).
 
     Raises:
         RequestInvalid: a part is missing, unknown or malformed; no value is repeated.
     """
     try:
         unit, number = credit_code(letter.unit), letter_number(letter.number)
-        names = sorted({_pseudonym(subject_name(text), keys, year) for text in letter.subjects})
+        names = sorted({_pseudonym(subject_name(text, today), keys, today // 10000) for text in letter.subjects})
     except (IdentifierInvalid, LetterMalformed) as exc:
         raise RequestInvalid(Code.IDENTIFIER_INVALID, str(exc)) from None
     fault = _fault(letter, params, databases)
@@ -137,7 +137,7 @@ class PaperLetters:
         if Role.ARCHIVE_CLERK not in clerk.roles:
             self._refuse(clerk, Code.ROLE_MISSING)
         now = self._clock.now()
-        row = letter_row(letter, params, databases, self._keys, beijing_day(now) // 10000)
+        row = letter_row(letter, params, databases, self._keys, beijing_day(now))
         if (clerk.unit, clerk.subject) == (row["unit"], row["officer"]):
             self._refuse(clerk, Code.SELF_APPROVAL)
         row |= {"registered_by": f"{clerk.issuer}|{clerk.subject}", "registered": milliseconds(now)}

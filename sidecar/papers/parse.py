@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -91,18 +92,30 @@ def open_parts(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _object(part: str) -> dict[str, Any]:
+    """The JSON object of a part, if it can be read in one way only: a member named twice is none (RFC 8725 §3.12)."""
     try:
-        value = orjson.loads(base64.b64decode(part + "=" * (-len(part) % 4), altchars="-_", validate=True))
-    except (binascii.Error, ValueError):
+        data = base64.b64decode(part + "=" * (-len(part) % 4), altchars="-_", validate=True)
+        value = orjson.loads(data)  # refuses NaN, lone surrogates and bytes that are not UTF-8
+        json.loads(data, object_pairs_hook=_unique)
+    except (binascii.Error, ValueError, RecursionError):
         # without the cause: its text may quote the letter
-        raise LetterMalformed("expected base64url of JSON") from None
+        raise LetterMalformed("expected base64url of JSON with unique members") from None
     if not isinstance(value, dict):
         raise LetterMalformed("expected JSON objects")
     return value
 
 
-def read_claims(claims: Mapping[str, Any]) -> Claims:
+def _unique(members: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in members}) != len(members):
+        raise ValueError("a member is named twice")
+
+
+def read_claims(claims: Mapping[str, Any], today: int) -> Claims:
     """The claims of a letter, normalised.
+
+    Args:
+        claims: as signed.
+        today: Beijing day, YYYYMMDD; nobody is born after it.
 
     Raises:
         LetterMalformed: one is missing, of another type, or out of its domain.
@@ -114,7 +127,7 @@ def read_claims(claims: Mapping[str, Any]) -> Claims:
         return Claims(
             number=letter_number(_text(claims, "number", MAX_LENGTH)),
             officer=_text(claims, "officer", 128),
-            subjects=frozenset(map(subject_name, _texts(claims, "subjects"))),
+            subjects=frozenset(subject_name(text, today) for text in _texts(claims, "subjects")),
             databases=frozenset(_texts(claims, "databases")),
             scope=_scope(claims),
             basis=_basis(claims),
@@ -127,17 +140,18 @@ def read_claims(claims: Mapping[str, Any]) -> Claims:
         raise LetterMalformed(str(exc)) from None
 
 
-def subject_name(text: str) -> str:
-    """A subject as letters name one: a normalised citizen number, or ``name/YYYY-MM-DD`` (R22).
+def subject_name(text: str, today: int) -> str:
+    """A subject as letters name one: a normalised citizen number, or ``name/YYYY-MM-DD`` (R22, R23).
 
     Raises:
-        IdentifierInvalid, LetterMalformed: it is neither.
+        IdentifierInvalid, LetterMalformed: it is neither, or the person would be born after today (YYYYMMDD).
     """
     name, slash, born = normalise(text).rpartition("/")
     if not slash:
-        return citizen_number(text)
-    if not _BIRTH_DAY.fullmatch(born) or parse_day(born) is None:
-        raise LetterMalformed("expected a subject as citizen number or name/YYYY-MM-DD")
+        return citizen_number(text, today)
+    day = parse_day(born) if _BIRTH_DAY.fullmatch(born) else None
+    if day is None or day > today:
+        raise LetterMalformed("expected a subject as citizen number or name/YYYY-MM-DD, born by today")
     return f"{person_name(name)}/{born}"
 
 
@@ -174,13 +188,17 @@ def _texts(claims: Mapping[str, Any], name: str) -> list[str]:
 
 def _scope(claims: Mapping[str, Any]) -> str:
     scope = claims.get("scope")
-    if scope not in {Scope.OPEN.value, Scope.SEALED.value}:
+    if not isinstance(scope, str) or scope not in set(Scope):
         raise LetterMalformed("expected the scope open or sealed")
-    return str(scope)
+    return scope
 
 
 def _basis(claims: Mapping[str, Any]) -> tuple[str, str]:
+    """As object, or as the text ``<instrument>/<article>``: titles may hold a stroke, articles hold none."""
     basis = claims.get("basis")
+    if isinstance(basis, str):
+        instrument, _, article = normalise(basis).rpartition("/")
+        basis = {"instrument": instrument, "article": article}
     if not isinstance(basis, dict):
         raise LetterMalformed("expected basis with instrument and article")
     return _text(basis, "instrument", MAX_TEXT), _text(basis, "article", 64)

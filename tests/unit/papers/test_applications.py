@@ -208,6 +208,10 @@ def test_an_approval_needs_one_possible_validity(world, validity):
     [
         ({"subject": Subject(person_id="1")}, "identifier-invalid"),
         ({"subject": Subject(name=" ", birth_date="2000-01-01")}, "identifier-invalid"),
+        ({"subject": Subject(name="张三", birth_date="2026-11-24")}, "identifier-invalid"),
+        ({"subject": Subject(name="张三", birth_date="2005-02-30")}, "identifier-invalid"),
+        ({"subject": Subject(name="张三")}, "identifier-invalid"),
+        ({"subject": Subject(person_id="110101202611240015")}, "identifier-invalid"),
         ({"reason": " "}, "reason-missing"),
         ({"database": "x"}, "database-unknown"),
         ({"scope": "all"}, "body-invalid"),

@@ -106,6 +106,8 @@ def test_an_imported_application_is_approved_but_its_undertaking_is_not_signed(w
         ([LETTER], [APPLICATION | {"valid_to": "2026-11-22"}]),
         ([LETTER], [APPLICATION | {"person_id": None, "name": "张三"}]),
         ([LETTER], [APPLICATION | {"more": 1}]),
+        ([LETTER], [APPLICATION | {"person_id": None, "name": "张三", "birth_date": "2026-11-24"}]),
+        ([LETTER, LETTER | {"number": "京公法字〔2026〕1号", "subjects": ["张三/2026-11-24"]}], []),
     ],
 )
 def test_one_bad_part_refuses_the_whole_file(world, letters, applications):

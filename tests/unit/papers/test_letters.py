@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import insert
 
 from sidecar.errors import LedgerUnavailable
+from sidecar.keys.jwk import b64url
 from sidecar.papers.issue import claims_of, sign_letter
 from sidecar.papers.letters import LetterReader
 from sidecar.papers.tables import LETTERS, REVOKED_LETTERS
@@ -22,6 +23,7 @@ from tests.support.state import new_state, settings_for
 
 KEY = Ed25519PrivateKey.generate()
 OTHER = Ed25519PrivateKey.generate()
+CURVE = ec.generate_private_key(ec.SECP256R1())
 
 
 @pytest.fixture
@@ -146,8 +148,16 @@ def test_validity_is_whole_beijing_days_for_both_kinds(engine, reader, now, code
         {"databases": "cases"},
         {"databases": [""]},
         {"scope": "all"},
-        {"basis": "law/286"},
+        {"scope": ["open"]},
+        {"scope": {"open": 1}},
+        {"subjects": ["110101202611240015"]},
+        {"subjects": ["张三/2026-11-24"]},
+        {"basis": "286"},
+        {"basis": "/286"},
+        {"basis": "law/"},
+        {"basis": ["law", "286"]},
         {"basis": {"instrument": "law"}},
+        {"basis": {"instrument": ["law"], "article": 286}},
         {"officer": "1\u200b10"},
         {"uses": 0},
         {"uses": True},
@@ -164,13 +174,70 @@ def test_letter_of_another_form_is_malformed(reader, changes):
     assert read(reader, signed(**changes)) == Invalid("letter-malformed")
 
 
-@pytest.mark.parametrize("aud", ["other", ["other"], [], None, 1, {"county": 1}, ...])
+@pytest.mark.parametrize(
+    "aud",
+    ["other", ["other"], [], None, 1, {"county": 1}, ..., [AUDIENCE, "other"], ["other", AUDIENCE], [AUDIENCE] * 2],
+)
 def test_letter_for_another_deployment_is_refused(reader, aud):
     assert read(reader, signed(aud=aud)) == Invalid("letter-audience-mismatch")
 
 
-def test_audience_may_be_one_of_several(reader):
-    assert isinstance(read(reader, signed(aud=["other", AUDIENCE])), Letter)
+def test_a_list_of_this_deployment_alone_is_this_deployment(reader):
+    assert isinstance(read(reader, signed(aud=[AUDIENCE])), Letter)
+
+
+@pytest.mark.parametrize("basis", ["law/286", "刑事诉讼法／第286条", {"instrument": "law", "article": "286"}])
+def test_a_basis_is_stated_in_parts_or_as_text(reader, basis):
+    assert read(reader, signed(basis=basis)).basis == "law/286"
+
+
+def test_somebody_born_today_is_no_one_to_come(reader):
+    assert read(reader, signed(subjects=["张三/2026-11-23"])).subjects == {"张三/2026-11-23"}
+
+
+def raw(header, payload):
+    """A letter over exactly these bytes, well signed."""
+    signing = f"{b64url(header)}.{b64url(payload)}"
+    return f"{signing}.{b64url(KEY.sign(signing.encode()))}"
+
+
+HEADER = b'{"alg":"EdDSA","kid":"k","typ":"unit-letter+jws"}'
+
+
+def test_a_letter_that_names_a_member_twice_is_malformed(reader):
+    payload = orjson.dumps(claims())
+    assert isinstance(read(reader, raw(HEADER, payload)), Letter)
+    twice = [
+        (HEADER, payload[:-1] + b',"uses":1}'),
+        (HEADER, payload[:-1] + b',"\\u0075ses":9}'),
+        (HEADER, payload.replace(b'"article":', b'"article":"287","article":')),
+        (HEADER[:-1] + b',"kid":"k"}', payload),
+    ]
+    for parts in twice:
+        assert read(reader, raw(*parts)) == Invalid("letter-malformed")
+
+
+@pytest.mark.parametrize("depth", [100, 900, 1000, 1023, 5000])
+def test_a_letter_of_any_depth_is_read_without_error(reader, depth):
+    payload = orjson.dumps(claims())[:-1] + b',"more":' + b"[" * depth + b"]" * depth + b"}"
+    assert isinstance(read(reader, raw(HEADER, payload)), Letter | Invalid)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("张三的公函", "letter-malformed"),
+        ("京公法字2026年337号", "letter-malformed"),
+        ("京公法字〔2026〕0号", "letter-malformed"),
+        ("eyJhbGciOiJFZERTQSJ9.e30", "letter-malformed"),
+        ("a.b.c", "letter-malformed"),
+        ("a.b.c.d", "letter-malformed"),
+        ("A" * 20000, "letter-malformed"),
+        ("京公法字〔2026〕338号", "letter-unknown"),
+    ],
+)
+def test_only_a_well_formed_number_is_unknown(reader, text, code):
+    assert read(reader, text) == Invalid(code)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +281,40 @@ def test_changed_letter_is_never_another_letter(reader, place, char):
     assert isinstance(found, Invalid) or found == read(reader, text)
 
 
-@given(text=st.text(min_size=1))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+NAMES = st.sampled_from([*claims(), "instrument", "article"]) | st.text()
+NEAR = st.sampled_from(["open", NUMBER, PERSON, UNIT, "law/286", "/", "k", "EdDSA", 1795363200, 0, True])
+
+
+@given(changes=st.dictionaries(NAMES, JSON | NEAR | st.lists(NEAR, max_size=3), min_size=1, max_size=3))
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_any_json_in_any_claim_is_read_without_error(reader, changes):
+    found = read(reader, sign(claims() | changes, KEY))
+    assert isinstance(found, Letter) or found.code.startswith("letter-")
+
+
+@given(header=st.dictionaries(st.sampled_from(["alg", "kid", "typ", "b64", "crit", "cty"]), JSON | NEAR, min_size=1))
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_any_json_in_the_header_is_read_without_error(reader, header):
+    stated = {"alg": "EdDSA", "kid": "k", "typ": "unit-letter+jws"} | header
+    found = read(reader, raw(orjson.dumps(stated), orjson.dumps(claims())))
+    assert isinstance(found, Letter) or found.code.startswith("letter-")
+
+
+@given(signature=st.binary(max_size=80), alg=st.sampled_from(["ES256", "EdDSA"]))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_any_bytes_as_signature_are_read_without_error(reader, units, signature, alg):
+    units.keys[UNIT, "e"] = known(CURVE, "e")
+    header = orjson.dumps({"alg": alg, "kid": "e" if alg == "ES256" else "k", "typ": "unit-letter+jws"})
+    found = read(reader, f"{b64url(header)}.{b64url(orjson.dumps(claims()))}.{b64url(signature)}")
+    assert found in (Invalid("letter-forged"), Invalid("letter-malformed"))
+
+
+@given(text=st.text(st.characters(codec=None, exclude_categories=()), min_size=1))
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_any_text_is_read_without_error(reader, text):
     assert isinstance(read(reader, text), Absent | Invalid)
