@@ -13,8 +13,12 @@ The file (``register.yaml``)::
         ground: s1                         # code
         subject: {person_id: "330102200506010017", name: 张三}    # or name and birth_date
 
-A decision that lacks a part is refused with the whole file. Of several decisions on a record the latest counts; of a
-sealing and an unsealing of the same day, the sealing.
+A decision that lacks a part, or stands in it twice, is refused with the whole file. Of several decisions on a record
+the latest counts; of a sealing and an unsealing of the same day, the sealing.
+
+A mark is a record's, the pseudonym only finds it. Decisions under a key that is not in the ring (destroyed, swapped,
+not yet handed to this replica) cannot be found by a person any more: they hold for whoever asks, by record key, so that
+no sealed record is ever answered as if it had no mark. ``lost_keys`` names such keys to the operator.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ from typing import Any, Final, Literal, Protocol, Self
 
 import orjson
 from pydantic import Field, model_validator
-from sqlalchemy import Engine, Select, and_, bindparam, false, or_, select
+from sqlalchemy import Engine, Select, and_, bindparam, false, func, null, or_, select, union_all
 from sqlalchemy.exc import SQLAlchemyError
 
 from sidecar.clock import Clock
@@ -89,18 +93,46 @@ class SealRegister:
     def marks(self, inquiry: Asked) -> RegisterMarks:
         """Marks on the subject's records in the database; for a search, on all of them. One query, whatever is found.
 
+        Only where the ring lacks a key of the register there are more, and then whoever the subject is: the decisions
+        under that key come along, for they may be about the subject.
+
         Raises:
             LedgerUnavailable: the state database does not answer: nothing may be released.
             KeyMissing: a year's key cannot be read any more.
         """
-        values = {"database": inquiry.database}
+        database = {"database": inquiry.database}
         if not isinstance(inquiry.target, Subject):
-            return effective(self._reader.rows(_all_marks(), values))
-        kind, value = pseudonym_source(inquiry.target)
-        years = self._keys.years()
-        for place, year in enumerate(years):
-            values[f"key_{place}"], values[f"subject_{place}"] = self._keys.pseudonym(kind, value, year)
-        return effective(self._reader.rows(_marks_about(len(years)), values))
+            return effective(self._reader.rows(_all_marks(), database))
+        held, named = self._named(inquiry.target)
+        marks, used = [], set()
+        for key, effect, day, key_id in self._reader.rows(_marks_about(len(held)), database | named):
+            if key_id is None:
+                marks.append((key, effect, day))
+            else:
+                used.add(key_id)
+        for lost in sorted(used - held):
+            marks += self._reader.rows(_marks_under(), database | {"key_id": lost})
+        return effective(marks)
+
+    def lost_keys(self) -> tuple[str, ...]:
+        """Ids of the keys that decisions stand under and the ring lacks: to be imported again; ascending.
+
+        Raises:
+            LedgerUnavailable: the state database does not answer.
+            KeyMissing: a year's key cannot be read.
+        """
+        held, _ = self._named(Subject(person_id=""))
+        return tuple(sorted({key_id for (key_id,) in self._reader.rows(_used_keys(), {})} - held))
+
+    def _named(self, subject: Subject) -> tuple[set[str], dict[str, str]]:
+        """Ids of the ring's keys, and the subject's pseudonym under each, as values of ``_marks_about``."""
+        held: set[str] = set()
+        values: dict[str, str] = {}
+        for place, year in enumerate(self._keys.years()):
+            key_id, pseudonym = self._keys.pseudonym(*pseudonym_source(subject), year)
+            held.add(key_id)
+            values |= {f"key_{place}": key_id, f"subject_{place}": pseudonym}
+        return held, values
 
 
 @cache
@@ -111,14 +143,33 @@ def _all_marks() -> Select[Any]:
 
 
 @cache
+def _marks_under() -> Select[Any]:
+    """All decisions of a database under one key."""
+    return _all_marks().where(SEAL_REGISTER.c.subject_key == bindparam("key_id"))
+
+
+@cache
+def _used_keys() -> Select[Any]:
+    """Ids of the keys of all decisions: as many steps in the index as there are keys, however many decisions."""
+    c = SEAL_REGISTER.c
+    keys = select(func.min(c.subject_key).label("id")).cte("used_keys", recursive=True)
+    following = select(func.min(c.subject_key)).where(c.subject_key > keys.c.id).scalar_subquery()
+    keys = keys.union_all(select(following).where(keys.c.id.is_not(None)))
+    return select(keys.c.id).where(keys.c.id.is_not(None))
+
+
+@cache
 def _marks_about(years: int) -> Select[Any]:
-    """Decisions about a subject under any of so many years' pseudonyms."""
+    """Decisions about a subject under any of so many years' pseudonyms; beside them a row for each key of any decision."""
     c = SEAL_REGISTER.c
     named = (
         and_(c.subject_key == bindparam(f"key_{place}"), c.subject == bindparam(f"subject_{place}"))
         for place in range(years)
     )
-    return _all_marks().where(or_(false(), *named))
+    about = _all_marks().add_columns(null().label("key_id")).where(or_(false(), *named))
+    keys = _used_keys().subquery()
+    both = union_all(about, select(null(), null(), null(), keys.c.id)).subquery()
+    return select(both.c.record_key, both.c.effect, both.c.date, both.c.key_id)
 
 
 def pseudonym_source(subject: Subject) -> tuple[str, str]:
@@ -160,6 +211,11 @@ class _Subject(Part):
         days = {number.birth, self.birth_date or number.birth}  # a database may hold another day than the number
         by_name = (Subject(name=named, birth_date=day_text(day)) for day in sorted(days))
         return (Subject(person_id=number.value), *by_name)
+
+    def born(self) -> int:
+        """The latest birth date that is stated, YYYYMMDD."""
+        number = read_citizen_number(self.person_id).birth if self.person_id is not None else 0
+        return max(number, self.birth_date or 0)
 
 
 class _Decision(Part):
@@ -243,6 +299,14 @@ def _check(path: Path, file: _File, today: int, databases: frozenset[str] | None
             raise ConfigurationError(f"{path}: decisions.{place}: expected a date that is not to come")
         if databases is not None and decision.database not in databases:
             raise ConfigurationError(f"{path}: decisions.{place}: expected a database of {sorted(databases)}")
+        if decision.subject.born() > today:
+            raise ConfigurationError(f"{path}: decisions.{place}: expected a birth date that is not to come")
+    first: dict[_Decision, int] = {}
+    for place, decision in enumerate(file.decisions):
+        if first.setdefault(decision, place) != place:
+            raise ConfigurationError(
+                f"{path}: decisions.{place}: expected each once, got decisions.{first[decision]} again"
+            )
 
 
 def _rows(decision: _Decision, keys: KeyRing, year: int) -> list[dict[str, Any]]:
