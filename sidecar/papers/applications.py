@@ -1,16 +1,20 @@
 """Applications and their states: each transition is one ledger entry and one conditioned update, or nothing (Q5–Q8).
 
 draft → submitted → approved | refused; withdrawn from any of the first three; expired is approved after ``valid_to``.
+
+With a decision, or where it is withdrawn after it was handed in, the content goes to the dossier, sealed for the organs;
+at the end (refused, withdrawn, expired) it is erased here (P6).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
-from typing import Any, Final, NoReturn
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final, NoReturn, Protocol
 
-from sqlalchemy import Engine, Row, select
+import orjson
+from sqlalchemy import Engine, Row, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from sidecar.clock import Clock
@@ -23,7 +27,7 @@ from sidecar.law.days import add_days, beijing_day, day_last_second
 from sidecar.ledger.build import EntryBuilder, milliseconds
 from sidecar.ledger.types import Effect, EffectRefused, Entry, Ledger
 from sidecar.papers import changes, undertaking
-from sidecar.papers.content import Content, ContentSealer
+from sidecar.papers.content import ERASED, Content, ContentSealer
 from sidecar.papers.drafts import Draft, Stated, read_draft
 from sidecar.papers.lookup import application_of
 from sidecar.papers.register import pseudonym_source
@@ -54,6 +58,16 @@ TO: Final[Mapping[str, ApplicationState]] = {
 }
 DECISIONS: Final = frozenset({"approve", "refuse"})
 """Actions of an approver; the others are the applying officer's."""
+
+ENDS: Final = frozenset({"refuse", "withdraw"})
+"""Actions after which the content is erased."""
+
+
+class Dossiers(Protocol):
+    """Seals what goes into a dossier; ``papers.inputs.SealedInputs``."""
+
+    def effects(self, entry_id: str, plaintext: bytes) -> Sequence[Effect]:
+        """Effects that store it with its entry, readable for the organs only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +105,7 @@ class Applications:
         keys: makes pseudonyms and hashes.
         sealer: seals contents.
         clock: time.
+        dossiers: seals contents for the organs.
         random: source of ids and salts.
     """
 
@@ -102,9 +117,12 @@ class Applications:
         sealer: ContentSealer,
         clock: Clock,
         *,
+        dossiers: Dossiers,
         random: RandomBytes = system_random,
     ) -> None:
         self._engine = reading(engine)
+        self._writing = engine
+        self._dossiers = dossiers
         self._ledger = ledger
         self._keys = keys
         self._sealer = sealer
@@ -188,6 +206,23 @@ class Applications:
         """
         return self._act(officer, identifier, "undertaking", {"wording": undertaking.read(wording)})
 
+    def purge(self, now: int) -> int:
+        """Erase the contents of approvals that are over; how many.
+
+        Args:
+            now: POSIX seconds.
+
+        Raises:
+            LedgerUnavailable: the state database does not answer.
+        """
+        c = APPLICATIONS.c
+        over = update(APPLICATIONS).where(c.state == S.APPROVED.value, c.valid_to < now, func.length(c.content) > 0)
+        try:
+            with self._writing.begin() as connection:
+                return connection.execute(over.values(content=ERASED, content_key_id="")).rowcount
+        except SQLAlchemyError as exc:
+            raise LedgerUnavailable("contents cannot be erased from the state database") from exc
+
     def _act(self, officer: Officer, identifier: str, action: str, values: Mapping[str, Any]) -> ApplicationView:
         self._need_role(officer, action, Role.APPROVER if action in DECISIONS else Role.OFFICER)
         row = self._row(identifier)
@@ -268,10 +303,8 @@ class Applications:
             "approver": actor,
             "now": int(self._clock.now().timestamp()),
         }
-        if action == "refuse":
-            content = self._sealer.open(row.id, row.content)
-            content = replace(content, refusal=values["text"], refusal_codes=values["codes"])
-            held |= {"content": self._sealer.seal(row.id, content), "content_key_id": self._sealer.key_id}
+        if action in ENDS:
+            held |= self._rest(row, action, values)
         effects = [
             changes.change(action, held | {name: values[name] for name in ("valid_to", "copies") if name in values}),
             self._event(entry, _fields(row), action, state, row.version + 1),
@@ -280,7 +313,23 @@ class Applications:
             digest = bytes.fromhex(values["wording"].digest)
             signed = {"id": row.id, "actor": actor, "signed": milliseconds(self._clock.now())}
             effects.append(changes.signed(signed | {"wording": digest, "entry_id": entry.id}))
+        if action in DECISIONS or (action == "withdraw" and row.state == S.SUBMITTED):
+            effects += self._filed(entry, row, values)
         return effects
+
+    def _filed(self, entry: Entry, row: Row[Any], values: Mapping[str, Any]) -> Sequence[Effect]:
+        """The dossier's copy of the content, with the refusal's text and codes where it is refused."""
+        content = self._sealer.open(row.id, row.content)
+        content = replace(content, refusal=values.get("text", ""), refusal_codes=values.get("codes", ()))
+        filed = {"application": row.id, **asdict(content)}
+        return self._dossiers.effects(entry.id, orjson.dumps(filed, option=orjson.OPT_SORT_KEYS))
+
+    def _rest(self, row: Row[Any], action: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What stays of the content at the end: the refusal that its officer reads (Q7), or nothing."""
+        if action == "withdraw":
+            return {"content": ERASED, "content_key_id": ""}
+        refusal = Content("", "", "", "", "", values["text"], values["codes"])
+        return {"content": self._sealer.seal(row.id, refusal), "content_key_id": self._sealer.key_id}
 
     def _event(self, entry: Entry, row: Mapping[str, Any], action: str, state: str, version: int) -> Effect:
         return changes.event(

@@ -23,6 +23,10 @@ _HELD = "WHERE id = %(id)s AND state = %(before)s AND version = %(version)s AND 
 _OTHER = " AND NOT (officer_issuer = %(issuer)s AND officer = %(subject)s)"
 _OWN = " AND officer_issuer = %(issuer)s AND officer = %(subject)s"
 _MOVE = f"UPDATE applications SET state = %(state)s, version = version + 1 {_HELD}{_OWN}"  # noqa: S608  # constants
+_WITHDRAW = (
+    "UPDATE applications SET state = %(state)s, version = version + 1, "  # noqa: S608  # constants
+    f"content = %(content)s, content_key_id = %(content_key_id)s {_HELD}{_OWN}"
+)
 _APPROVE = (
     "UPDATE applications SET state = %(state)s, version = version + 1, valid_to = CAST(%(valid_to)s AS BIGINT), "  # noqa: S608
     f"approver = %(approver)s, copies_approved = CAST(%(copies)s AS BIGINT) = 1 {_HELD}{_OTHER}"
@@ -42,7 +46,7 @@ _SIGNED = (
 )
 UPDATES: Final[Mapping[str, str]] = {
     "submit": _MOVE,
-    "withdraw": _MOVE,
+    "withdraw": _WITHDRAW,
     "approve": _APPROVE,
     "refuse": _REFUSE,
     "undertaking": _UNDERTAKE,

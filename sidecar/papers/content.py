@@ -1,7 +1,8 @@
 """Content of applications, sealed with the deployment's own key so that the approver can read it (P6; NIST SP 800-38D).
 
 What stands in clear is a pseudonym and codes. Subject, reason, case number and the text of a refusal are sealed with
-AES-256-GCM under ``application.key`` of the key ring's folder, bound to the application's id.
+AES-256-GCM under ``application.key`` of the key ring's folder, bound to the application's id. At an application's end
+nothing of it stays there but a refusal, which its officer reads (Q7); the dossier's copy is for the organs' keys only.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from sidecar.keys.files import read_symmetric
 from sidecar.keys.ring import APPLICATION_FILE
 
 NONCE_BYTES: Final = 12
+
+ERASED: Final = b""
+"""What stands in the place of a sealed content that was erased."""
 
 
 class ContentUnreadable(SidecarError):
@@ -84,11 +88,13 @@ class ContentSealer:
         return self._seal(f"content/{application}", orjson.dumps(asdict(content)))
 
     def open(self, application: str, sealed: bytes) -> Content:
-        """The content.
+        """The content; blank where it was erased.
 
         Raises:
             ContentUnreadable: it cannot be opened.
         """
+        if sealed == ERASED:
+            return Content("", "", "", "", "")
         fields = orjson.loads(self._open(f"content/{application}", sealed))
         return Content(**fields | {"refusal_codes": tuple(fields["refusal_codes"])})
 

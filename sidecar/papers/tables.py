@@ -114,7 +114,8 @@ APPLICATIONS = Table(
     Index("ix_applications_unit_state", "unit", "state"),
 )
 """Applications. ``subject``: pseudonym under ``subject_key``; ``version`` counts changes (optimistic locking);
-``approver`` and ``undertaking_by`` are ``issuer|subject``; ``content``: reason and texts, sealed."""
+``approver`` and ``undertaking_by`` are ``issuer|subject``; ``content``: subject, reason and texts, sealed; of a refused
+one the refusal alone, empty where it is withdrawn or over."""
 
 APPLICATION_EVENTS = Table(
     "application_events",

@@ -13,6 +13,7 @@ from sidecar.gateway.ports import Runtime
 from sidecar.identity.types import Officer
 from sidecar.papers import undertaking
 from sidecar.papers.applications import ApplicationView
+from sidecar.papers.content import Content
 from sidecar.papers.drafts import Draft
 from sidecar.papers.types import ApplicationState
 from sidecar.records.types import Subject
@@ -117,7 +118,6 @@ def _answer(view: ApplicationView, status: int = 200) -> FlaskResponse:
 def described(view: ApplicationView) -> dict[str, Any]:
     """An application as the people who may see it see it."""
     application, content = view.application, view.content
-    named = {"name": content.name, "birth_date": content.birth_date}
     return {
         "id": application.id,
         "state": application.state,
@@ -125,7 +125,7 @@ def described(view: ApplicationView) -> dict[str, Any]:
         "received": _instant(view.received),
         "database": application.database,
         "scope": application.scope,
-        "subject": {"person_id": content.person_id} if content.person_id else named,
+        "subject": _person(content),
         "reason": content.reason,
         "basis": application.basis,
         "purpose": application.purpose,
@@ -142,6 +142,13 @@ def described(view: ApplicationView) -> dict[str, Any]:
             for h in view.history
         ],
     }
+
+
+def _person(content: Content) -> dict[str, str] | None:
+    """Whom it is about; None once the content is erased."""
+    if content.person_id:
+        return {"person_id": content.person_id}
+    return {"name": content.name, "birth_date": content.birth_date} if content.name else None
 
 
 def _to_sign(view: ApplicationView) -> list[dict[str, Any]]:

@@ -274,7 +274,9 @@ class Application(Model):
     received: Instant
     database: str
     scope: Literal["open", "sealed"]
-    subject: PersonById | PersonByName
+    subject: PersonById | PersonByName | None = Field(
+        description="Null at the end (refused, withdrawn, over): subject, reason and case number are in the dossier only."
+    )
     reason: str
     basis: str
     purpose: str

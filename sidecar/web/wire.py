@@ -13,7 +13,7 @@ from sidecar.clock import Clock, SystemClock
 from sidecar.codes import FieldClass
 from sidecar.errors import SidecarError
 from sidecar.gateway.papers import PapersAtHand
-from sidecar.gateway.ports import Database, Ports, Runtime
+from sidecar.gateway.ports import Database, Inputs, Ports, Runtime
 from sidecar.gateway.read import Limits
 from sidecar.gateway.run import Gateway
 from sidecar.identity.registry import Registry
@@ -74,13 +74,20 @@ def build_services(
     parts = _Parts(settings, clock, random, state, ring, ledger, EntryBuilder(clock, random))
     attempts, uses = parts.attempts(), parts.uses()
     gateway = Gateway(parts.ports(attempts, uses), parts.limits(), inquiry_minutes=settings.gateway.inquiry_minutes)
+    applications = parts.applications(gateway.ports.inputs)
+
+    def purge() -> None:
+        now = int(clock.now().timestamp())
+        uses.purge(now)
+        applications.purge(now)
+
     watching = Watch(
         gateway=gateway,
         settings=settings,
         state=state,
         attempts=attempts,
         composer=Composer(settings, clock),
-        purge=lambda: uses.purge(int(clock.now().timestamp())),
+        purge=purge,
     )
 
     def close() -> None:
@@ -96,7 +103,7 @@ def build_services(
         gateway=gateway,
         state=state,
         ring=ring,
-        applications=parts.applications(),
+        applications=applications,
         builder=parts.builder,
         clock=clock,
         watch=watching,
@@ -152,10 +159,12 @@ class _Parts:
             lambda kind, value: ring.keyed_hash(kind, value, beijing_day(clock.now()) // 10000),
         )
 
-    def applications(self) -> Applications:
+    def applications(self, dossiers: Inputs) -> Applications:
         """The store of applications."""
         sealer = ContentSealer.load(self.settings.path(self.settings.keys.directory))
-        return Applications(self.state, self.ledger, self.ring, sealer, self.clock, random=self.random)
+        return Applications(
+            self.state, self.ledger, self.ring, sealer, self.clock, dossiers=dossiers, random=self.random
+        )
 
     def uses(self) -> Uses:
         """Counts uses and remembers keys."""

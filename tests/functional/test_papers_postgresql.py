@@ -1,6 +1,7 @@
 """Applications, letters and the seal register on PostgreSQL: each transition is its one statement there too."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import orjson
@@ -10,13 +11,16 @@ from sqlalchemy import func, select
 from sidecar.clock import FixedClock
 from sidecar.errors import CodedError
 from sidecar.identity.types import Officer, WorkCertificate
-from sidecar.keys.generate import create_ring
+from sidecar.keys.generate import add_pseudonym_year, create_age_identity, create_ring
 from sidecar.keys.ring import FileKeyRing
+from sidecar.keys.sealing import DataKeySealer
+from sidecar.ledger.tables import SEALED_INPUTS
 from sidecar.ledger.verify import verify_database
 from sidecar.papers import undertaking
 from sidecar.papers.applications import Applications
 from sidecar.papers.content import ContentSealer
 from sidecar.papers.drafts import Draft
+from sidecar.papers.inputs import SealedInputs
 from sidecar.papers.paper_letters import PaperLetter, PaperLetters
 from sidecar.papers.register import SealRegister, import_register
 from sidecar.papers.tables import LETTERS, UNDERTAKINGS
@@ -30,6 +34,7 @@ NUMBER, IDP, POLICE = "11010519491231002X", "https://idp.example", "113399010000
 PARAMS = LegalParameters(
     18, "0301", 20130101, 20260101, frozenset({"cpl/286"}), {"刑事诉讼法": "cpl"}, frozenset({"case"}), frozenset()
 )
+NEXT_YEAR = datetime(2027, 1, 5, tzinfo=UTC)
 BASIS, PERSON, WORDING = ("刑事诉讼法", "286"), Subject(person_id=NUMBER), undertaking.current("zh").digest
 LI = Officer(IDP, "li", POLICE, WorkCertificate("c", "valid"), frozenset({"officer"}), "t", 0)
 CHEN = replace(LI, subject="chen", roles=frozenset({"approver", "archive_clerk"}))
@@ -48,11 +53,14 @@ def ring(tmp_path):
 
 def test_an_application_goes_its_way(state, ring, tmp_path):
     engine, ledger = state
-    store = Applications(engine, ledger, ring, ContentSealer.load(tmp_path / "ring"), FixedClock(NOW))
+    sealer, organ = ContentSealer.load(tmp_path / "ring"), create_age_identity(tmp_path / "organ")
+    inputs = SealedInputs(DataKeySealer([organ], FixedClock(NOW)))
+    store = Applications(engine, ledger, ring, sealer, FixedClock(NOW), dossiers=inputs)
     draft = Draft(PERSON, "cases", "sealed", "办理案件", BASIS, "case")
-    first, second = (store.create(LI, draft, PARAMS, {"cases"}).application.id for _ in range(2))
-    for made in (first, second):
+    first, second, third = (store.create(LI, draft, PARAMS, {"cases"}).application.id for _ in range(3))
+    for made in (first, second, third):
         store.submit(LI, made)
+    assert store.withdraw(LI, third).content.reason == ""
     store.refuse(CHEN, second, codes=["reason-missing"], text="不足")
     store.approve(CHEN, first, copies_approved=True, valid_days=3)
     store.sign(LI, first, WORDING)
@@ -64,6 +72,9 @@ def test_an_application_goes_its_way(state, ring, tmp_path):
     assert [line.action for line in found.history] == ["create", "submit", "approve", "undertaking"]
     with engine.connect() as connection:
         assert connection.execute(select(UNDERTAKINGS.c.wording)).scalar_one().hex() == WORDING
+        assert connection.execute(select(func.count()).select_from(SEALED_INPUTS)).scalar_one() == 3
+    assert [store.purge(found.application.valid_to + late) for late in (0, 1, 1)] == [0, 1, 0]
+    assert store.view(LI, first).content.reason == ""
     assert verify_database(engine).ok
 
 
@@ -96,4 +107,10 @@ def test_a_register_of_several_statements_is_imported_whole(state, ring, tmp_pat
         assert done.new == new
     marks = SealRegister(engine, ring).marks(SimpleNamespace(database="cases", target=PERSON))
     assert len(marks.sealed) == 120
+    assert SealRegister(engine, ring).lost_keys() == ()
+    (tmp_path / "ring" / "pseudonym-2026.key").unlink()
+    add_pseudonym_year(tmp_path / "ring", 2027)
+    left = SealRegister(engine, FileKeyRing.load(tmp_path / "ring", FixedClock(NEXT_YEAR)))
+    assert left.lost_keys() == (ring.pseudonym("person_id", NUMBER, 2026)[0],)
+    assert left.marks(SimpleNamespace(database="cases", target=PERSON)) == marks
     assert verify_database(engine).ok

@@ -170,7 +170,9 @@ class GoldenWorld(World):
             self.state, ports.ledger, self.clock, [AlertProjector(self.runtime.engine, DEPLOYMENT)]
         )
         sealer = ContentSealer.load(self.settings.path(self.settings.keys.directory))
-        self.applications = Applications(self.state, ports.ledger, ports.keys, sealer, self.clock)
+        self.applications = Applications(
+            self.state, ports.ledger, ports.keys, sealer, self.clock, dossiers=ports.inputs
+        )
 
     def close(self) -> None:
         """Close everything, the OPA server last."""

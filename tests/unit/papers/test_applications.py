@@ -1,6 +1,6 @@
 """Applications: who may do what in which state, and that no transition is without its entry."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,15 +15,17 @@ from sqlalchemy import select
 from sidecar.clock import FixedClock
 from sidecar.errors import CodedError, LedgerUnavailable, RequestInvalid
 from sidecar.identity.types import Officer, WorkCertificate
-from sidecar.keys.generate import create_ring
+from sidecar.keys.generate import create_age_identity, create_ring
 from sidecar.keys.ring import FileKeyRing
+from sidecar.keys.sealing import DataKeySealer, Sealed, WrappedKey, unseal
 from sidecar.law.days import parse_day
 from sidecar.ledger.open import open_ledger
-from sidecar.ledger.tables import ENTRIES
+from sidecar.ledger.tables import DATA_KEYS, ENTRIES, SEALED_INPUTS
 from sidecar.papers import undertaking
 from sidecar.papers.applications import FROM, Applications
-from sidecar.papers.content import ContentSealer, ContentUnreadable
+from sidecar.papers.content import Content, ContentSealer, ContentUnreadable
 from sidecar.papers.drafts import Draft
+from sidecar.papers.inputs import SealedInputs
 from sidecar.papers.tables import APPLICATION_EVENTS, APPLICATIONS, UNDERTAKINGS
 from sidecar.policy.types import LegalParameters
 from sidecar.records.types import Subject
@@ -60,8 +62,9 @@ class World:
         keys = FileKeyRing.load(self.folder / "ring", self.clock)
         self.engine = new_state(settings)
         self.ledger = open_ledger(settings, self.clock, engine=self.engine)
-        sealer = ContentSealer.load(self.folder / "ring")
-        self.store = Applications(self.engine, self.ledger, keys, sealer, self.clock)
+        self.sealer = ContentSealer.load(self.folder / "ring")
+        organ = SealedInputs(DataKeySealer([create_age_identity(self.folder / "organ")], self.clock))
+        self.store = Applications(self.engine, self.ledger, keys, self.sealer, self.clock, dossiers=organ)
 
     def draft(self, officer=LI, **change):
         stated = Draft(**{name: getattr(DRAFT, name) for name in DRAFT.__slots__} | change)
@@ -78,6 +81,23 @@ class World:
 
     def entries(self):
         return [orjson.loads(row["body"]) for row in self.rows(ENTRIES)]
+
+    def dossier(self):
+        """What the organ can read: (entry, content), in the order of the entries."""
+        keys = {row["id"]: WrappedKey(row["id"], row["created"], row["wrapped"]) for row in self.rows(DATA_KEYS)}
+        sealed = [
+            (row["entry_id"], Sealed(row["key_id"], row["nonce"], row["ciphertext"]))
+            for row in self.rows(SEALED_INPUTS)
+        ]
+        return sorted(
+            (entry, orjson.loads(unseal(found, keys[found.key_id], entry.encode(), self.folder / "organ")))
+            for entry, found in sealed
+        )
+
+    def kept(self, made):
+        """What the deployment's own key still opens of an application."""
+        (row,) = (row for row in self.rows(APPLICATIONS) if row["id"] == made)
+        return self.sealer.open(made, row["content"])
 
     def close(self):
         self.ledger.close()
@@ -111,8 +131,9 @@ def test_from_draft_to_undertaking_each_step_has_its_entry(world):
 
 def test_nothing_is_in_clear_but_codes_and_a_pseudonym(world):
     made = world.submitted()
-    view = world.store.refuse(CHEN, made, codes=["basis-not-for-organ"], text="依据不足")
+    view = world.store.view(LI, made)
     assert (view.content.person_id, view.content.reason, view.content.case_number) == (NUMBER, REASON, "（2024）1号")
+    view = world.store.refuse(CHEN, made, codes=["basis-not-for-organ"], text="依据不足")
     assert (view.content.refusal, view.content.refusal_codes) == ("依据不足", ("basis-not-for-organ",))
     assert world.entries()[-1]["codes"] == ["basis-not-for-organ"]
     stored = b"".join(path.read_bytes() for path in world.folder.glob("state.db*"))
@@ -238,6 +259,65 @@ def test_a_content_opens_for_its_own_application_only(world):
         sealer.open(second, sealed[first])
     with pytest.raises(ContentUnreadable):
         ContentSealer(bytes(32)).open(first, sealed[first])
+
+
+BLANK = Content("", "", "", "", "")
+FILED = {"person_id": NUMBER, "name": "", "birth_date": "", "reason": REASON, "case_number": "（2024）1号"}
+
+
+def filed(made, refusal="", codes=()):
+    return FILED | {"application": made, "refusal": refusal, "refusal_codes": list(codes)}
+
+
+def test_of_a_refused_application_only_the_refusal_stays_and_the_dossier_has_the_rest(world):
+    made = world.submitted()
+    assert world.dossier() == []
+    view = world.store.refuse(CHEN, made, codes=["basis-not-for-organ"], text="依据不足")
+    assert (
+        view.content == world.kept(made) == replace(BLANK, refusal="依据不足", refusal_codes=("basis-not-for-organ",))
+    )
+    assert world.dossier() == [(view.history[-1].entry_id, filed(made, "依据不足", ["basis-not-for-organ"]))]
+
+
+def test_a_draft_that_is_withdrawn_leaves_nothing(world):
+    made = world.draft()
+    assert world.store.withdraw(LI, made).content == world.kept(made) == BLANK
+    assert world.dossier() == []
+
+
+def test_what_was_handed_in_goes_to_the_dossier_when_it_is_withdrawn(world):
+    made = world.submitted()
+    view = world.store.withdraw(LI, made)
+    assert view.content == world.kept(made) == BLANK
+    assert world.dossier() == [(view.history[-1].entry_id, filed(made))]
+
+
+def test_an_approval_is_filed_at_once_and_erased_when_it_is_over(world):
+    made, pending = world.submitted(), world.submitted()
+    view = world.store.approve(CHEN, made, copies_approved=False, valid_days=1)
+    assert world.dossier() == [(view.history[-1].entry_id, filed(made))]
+    last = int(datetime(2026, 11, 24, 15, 59, 59, tzinfo=UTC).timestamp())
+    assert world.store.purge(last) == 0
+    assert view.content == world.kept(made) != BLANK
+    assert [world.store.purge(last + 1), world.store.purge(last + 1)] == [1, 0]
+    assert world.kept(made) == world.store.view(LI, made).content == BLANK
+    assert world.kept(pending) != BLANK
+    assert len(world.dossier()) == 1
+
+
+def test_an_approval_that_is_withdrawn_is_erased_and_filed_once(world):
+    made = world.submitted()
+    world.store.approve(CHEN, made, copies_approved=False, valid_days=1)
+    assert world.store.withdraw(LI, made).content == world.kept(made) == BLANK
+    assert len(world.dossier()) == 1
+
+
+def test_a_ledger_that_fails_erases_nothing(world):
+    made = world.submitted()
+    world.ledger.close()
+    with pytest.raises(LedgerUnavailable):
+        world.store.refuse(CHEN, made, codes=["reason-missing"], text="")
+    assert world.kept(made).reason == REASON
 
 
 def test_a_ledger_that_fails_changes_nothing(world):
