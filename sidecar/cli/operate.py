@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from typing import get_args
 
 import click
 from rich.console import Console
@@ -11,6 +12,8 @@ from sidecar import __version__
 from sidecar.cli.context import State, json_option, pass_state, print_json
 from sidecar.cli.database import database
 from sidecar.ledger.open import create_ledger
+from sidecar.ledger.roles import Part
+from sidecar.papers.roles import grants
 from sidecar.policy.supervisor import find_opa
 from sidecar.serve.preflight import Finding, Preflight
 from sidecar.storage import migrate
@@ -48,6 +51,15 @@ def upgrade(state: State, as_json: bool) -> None:
         click.echo(
             f"schema {migrate.head()}: {len(applied)} migrations applied" + (", ledger created" if created else "")
         )
+
+
+@db.command("grants")
+@click.argument("role")
+@click.option("--part", type=click.Choice(get_args(Part)), default="gateway", show_default=True, help="What it serves.")
+def db_grants(role: str, part: Part) -> None:
+    """Print the rights of a PostgreSQL ROLE, as SQL for the tables' owner: `sidecar db grants web | psql`."""
+    for statement in grants(part, role):
+        click.echo(f"{statement};")
 
 
 @click.command()

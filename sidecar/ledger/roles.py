@@ -12,7 +12,7 @@ _LOG = ("ledger_state", "ledger_writers", "ledger_entries", "ledger_positions", 
 
 
 def grants(part: Part, role: str) -> tuple[str, ...]:
-    """GRANT statements for ``role``, to be run by the tables' owner; papers and registries have their own.
+    """GRANT statements for ``role``, to be run by the tables' owner; ``papers.roles`` adds the other tables'.
 
     A gateway that reads entries can look a doubtful commit up; it can neither change nor remove one. The sequencer
     also commits entries of its own (``system``).
