@@ -13,7 +13,8 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -49,6 +50,11 @@ _FETCH = text(
     "FROM ledger_writers w JOIN ledger_entries e ON e.writer = w.id "
     "AND e.writer_seq > w.integrated_seq AND e.writer_seq <= w.integrated_seq + :batch "
     "WHERE w.fault = '' AND w.active > :since ORDER BY w.id, e.writer_seq"
+)
+_INSERT_ARRAYS = text(
+    "INSERT INTO ledger_positions (position, writer, writer_seq, leaf_hash, entry_id) SELECT * FROM unnest("
+    "CAST(:position AS bigint[]), CAST(:writer AS text[]), CAST(:writer_seq AS bigint[]), CAST(:leaf_hash AS bytea[]), "
+    "CAST(:entry_id AS text[]))"
 )
 _MARK_FAULT = "UPDATE ledger_writers SET fault = %(fault)s WHERE id = %(writer)s AND fault = '' AND {guard}"
 
@@ -139,9 +145,10 @@ class _Head:
     positioned: Positioned
     chain: bytes
 
-    @property
-    def key(self) -> tuple[str, str]:
-        return str(self.positioned.fields.get("time", "")), str(self.positioned.fields.get("id", ""))
+
+def _order(head: _Head) -> tuple[str, str]:
+    """Entry time, then id."""
+    return str(head.positioned.fields.get("time", "")), str(head.positioned.fields.get("id", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +201,7 @@ class Sequencer:
                 _log.warning("sequencer_failed", error=exc.diagnostics())
             if report is not None:
                 report(error)
-            if done != self._batch:
+            if not done or done < self._batch:
                 stop.wait(self._poll)
         self.release()
 
@@ -203,7 +210,7 @@ class Sequencer:
         self._lock.release()
 
     def step(self) -> int | None:
-        """One round: positions for at most a batch of entries. None when another holds the lock.
+        """One round: positions for at most a batch of entries of each writer. None when another holds the lock.
 
         Raises:
             LedgerUnavailable: the database does not answer; the lock is given back.
@@ -233,12 +240,12 @@ class Sequencer:
             rows = connection.execute(_FETCH, {"batch": self._batch, "since": since}).mappings().all()
         runs: list[list[_Head]] = []
         faults: list[_Fault] = []
-        for _, writer_rows in groupby(rows, key=lambda row: row["writer"]):
+        for _, writer_rows in groupby(rows, key=itemgetter("writer")):
             run: list[_Head] = []
             fault = _follow(writer_rows, run)
             runs.append(run)
             faults += [fault] if fault else []
-        return list(islice(heapq.merge(*runs, key=lambda head: head.key), self._batch)), faults
+        return list(_merged(runs, self._batch)), faults
 
     def _beat_due(self) -> bool:
         return milliseconds(self._clock.now()) - self._beat >= BEAT_MS
@@ -258,7 +265,7 @@ class Sequencer:
             if moved.rowcount != 1:
                 raise LedgerUnavailable(f"another sequencer is at work at position {state.size}")
             if entries:
-                connection.execute(POSITIONS.insert(), [_row(placed) for placed in entries])
+                _insert(connection, entries)
                 connection.execute(_MOVE_CURSOR, _cursors(heads, now))
                 for projector in self._projectors:
                     projector.project(connection, entries)
@@ -307,14 +314,29 @@ def _place(entry: Positioned, position: int) -> Positioned:
     return Positioned(position, entry.writer, entry.writer_seq, entry.leaf_hash, entry.fields)
 
 
-def _row(entry: Positioned) -> dict[str, Any]:
-    return {
-        "position": entry.position,
-        "writer": entry.writer,
-        "writer_seq": entry.writer_seq,
-        "leaf_hash": entry.leaf_hash,
-        "entry_id": str(entry.fields.get("id", "")),
+def _merged(runs: Sequence[Sequence[_Head]], batch: int) -> Iterator[_Head]:
+    """The runs in order, up to the end of the first that may go on beyond what was fetched."""
+    ends = {id(run[-1]) for run in runs if len(run) == batch}
+    for head in heapq.merge(*runs, key=_order):
+        yield head
+        if id(head) in ends:
+            return
+
+
+def _insert(connection: Connection, entries: Sequence[Positioned]) -> None:
+    """All positions in one statement: on PostgreSQL a call a row would cost more than all else here."""
+    columns = {
+        "position": [entry.position for entry in entries],
+        "writer": [entry.writer for entry in entries],
+        "writer_seq": [entry.writer_seq for entry in entries],
+        "leaf_hash": [entry.leaf_hash for entry in entries],
+        "entry_id": [str(entry.fields.get("id", "")) for entry in entries],
     }
+    if connection.dialect.name == "postgresql":
+        connection.execute(_INSERT_ARRAYS, columns)
+        return
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    connection.execute(POSITIONS.insert(), rows)
 
 
 def _cursors(heads: Sequence[_Head], now: int) -> list[dict[str, Any]]:

@@ -37,6 +37,19 @@ DATA_FIELDS = (
 """Clear fields of the entry that an alert repeats; the subject is a pseudonym there as here (P6)."""
 
 
+JUDGED_FIELDS = ("channel", "codes", "database", "kind", "outcome", "purpose", "scope")
+"""What the alerts policy looks at: kinds, states and codes, nobody's number; many entries are alike in them."""
+
+
+def judged(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry's clear fields as the alerts policy gets them, with the ``count`` of an entry that counts attempts."""
+    found = {name: fields[name] for name in JUDGED_FIELDS if name in fields}
+    count = fields.get("extra", {}).get("count", "")
+    if count.isascii() and count.isdigit():
+        found["count"] = int(count)
+    return found
+
+
 class AlertProjector:
     """Implements ``ledger.projector.Projector``; the alerts policy decides which entries alert, and how gravely.
 
@@ -49,7 +62,7 @@ class AlertProjector:
 
     def project(self, connection: Connection, entries: Sequence[Positioned]) -> None:
         """Write the events of these entries; the sequence goes on from the last event."""
-        found = [(entry, finding) for entry in entries for finding in self._engine.alerts(entry.fields)]
+        found = [(entry, finding) for entry in entries for finding in self._engine.alerts(judged(entry.fields))]
         if not found:
             return
         last = connection.execute(select(func.max(EVENTS.c.seq))).scalar_one() or 0

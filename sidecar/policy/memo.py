@@ -13,6 +13,8 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
+import orjson
+
 from sidecar.errors import EngineUnavailable
 from sidecar.policy.types import (
     AlertFinding,
@@ -104,7 +106,7 @@ class MemoEngine:
 
         Args:
             inner: the engine to ask on a miss.
-            decisions: most remembered decisions; 0 remembers none.
+            decisions: most remembered decisions, and most remembered judgements of entries; 0 remembers none.
             classifications: most remembered classifications; 0 remembers none.
         """
         self.name = inner.name
@@ -112,6 +114,7 @@ class MemoEngine:
         self._inner = inner
         self._decisions: Generations[Decision] | None = Generations(decisions) if decisions else None
         self._classes: Generations[Classification] | None = Generations(classifications) if classifications else None
+        self._alerts: Generations[tuple[AlertFinding, ...]] | None = Generations(decisions) if decisions else None
 
     @property
     def available(self) -> bool:
@@ -159,10 +162,20 @@ class MemoEngine:
         return [old if old is not None else new[key] for key, old in zip(keys, found, strict=True)]
 
     def alerts(self, entry: Mapping[str, Any]) -> list[AlertFinding]:
-        """Alerts that an entry raises; never remembered."""
-        return self._inner.alerts(entry)
+        """Alerts that an entry raises, or remember what such an entry raised."""
+        memo = self._alerts
+        if memo is None:
+            return self._inner.alerts(entry)
+        key = orjson.dumps(entry, option=orjson.OPT_SORT_KEYS)
+        found = memo.get(key)
+        if found is None:
+            found = tuple(self._inner.alerts(entry))
+            memo.put(key, found)
+        elif not self._inner.available:
+            raise EngineUnavailable("the policy engine is gone")
+        return list(found)
 
     def close(self) -> None:
         """Close the engine and forget."""
-        self._decisions, self._classes = None, None
+        self._decisions, self._classes, self._alerts = None, None, None
         self._inner.close()

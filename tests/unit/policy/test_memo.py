@@ -92,12 +92,22 @@ def test_a_closed_memo_forgets():
         remembered.decide(FACTS)
 
 
-def test_alerts_are_asked_each_time():
+def test_entries_that_are_alike_are_judged_once():
+    engine = ScriptedEngine()
+    remembered = memo(engine)
+    first = remembered.alerts({"kind": "inquiry", "codes": ["letter-used"]})
+    assert remembered.alerts({"codes": ["letter-used"], "kind": "inquiry"}) == first
+    remembered.alerts({"kind": "inquiry", "codes": ["letter-expired"]})
+    assert len(engine.asked) == 2
+
+
+def test_no_entry_is_judged_from_memory_while_the_engine_is_gone():
     engine = ScriptedEngine()
     remembered = memo(engine)
     remembered.alerts({"kind": "inquiry"})
-    remembered.alerts({"kind": "inquiry"})
-    assert len(engine.asked) == 2
+    engine.available = False
+    with pytest.raises(EngineUnavailable, match="gone"):
+        remembered.alerts({"kind": "inquiry"})
 
 
 @given(st.integers(2, 9), st.lists(st.integers(0, 20)))
