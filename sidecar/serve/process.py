@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
@@ -35,16 +35,19 @@ def die_with_parent(sig: signal.Signals = signal.SIGKILL) -> None:
         os.kill(os.getpid(), sig)
 
 
-def spawn(command: Sequence[str], output: Path | None = None) -> subprocess.Popen[bytes]:
+def spawn(
+    command: Sequence[str], output: Path | None = None, *, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """Start a child in a session of its own (a terminal's Ctrl-C reaches the parent only, which ends it in order).
 
-    What it writes goes where ours goes, or is added to the file ``output``.
+    What it writes goes where ours goes, or is added to the file ``output``. It inherits our environment with the
+    variables of ``environment`` put in.
     """
-    environment = {**os.environ, PARENT_ENV: str(os.getpid())}
+    variables = {**os.environ, **(environment or {}), PARENT_ENV: str(os.getpid())}
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(output.open("ab")) if output else None
         return subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+            command, env=variables, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
         )
 
 

@@ -87,7 +87,7 @@ def serving(world: World, variant: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _sidecar(world: World, environment: Mapping[str, str]) -> Iterator[None]:
-    world.processes["serve"] = spawn(world.command("serve"), environment)
+    world.processes["serve"] = spawn(world.command("serve"), environment=environment)
     try:
         wait_for("the sidecar's start", lambda: demo.ready(world))
         yield
@@ -159,7 +159,7 @@ def _naive(world: World, stack: contextlib.ExitStack) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _process(command: list[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    child = spawn(command, {**environment, "PYTHONPATH": str(Path.cwd())})
+    child = spawn(command, environment={**environment, "PYTHONPATH": str(Path.cwd())})
     try:
         yield child
     finally:
