@@ -29,9 +29,17 @@ def generate() -> None:
 @json_option
 @pass_state
 def ring(state: State, as_json: bool) -> None:
-    """The deployment's own keys: receipts, cursors, pseudonyms of this year."""
+    """The deployment's own keys: receipts, cursors, applications, pseudonyms of this year."""
     year = beijing_day(state.clock.now()) // 10000
     _tell(as_json, files=make.create_ring(_directory(state, None), year))
+
+
+@generate.command("application")
+@json_option
+@pass_state
+def application(state: State, as_json: bool) -> None:
+    """The key of applications alone, for a ring that was made before there was one."""
+    _tell(as_json, files=[make.add_application_key(_directory(state, None))])
 
 
 @generate.command("signing")

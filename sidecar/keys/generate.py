@@ -58,6 +58,17 @@ def create_ring(directory: Path, year: int, random: RandomBytes = system_random)
     return paths
 
 
+def add_application_key(directory: Path, random: RandomBytes = system_random) -> Path:
+    """Create the key of applications in a ring that is older than it.
+
+    Raises:
+        ConfigurationError: there is one already.
+    """
+    path = directory / APPLICATION_FILE
+    write_new(path, _symmetric(random))
+    return path
+
+
 def add_pseudonym_year(directory: Path, year: int, random: RandomBytes = system_random) -> Path:
     """Create the pseudonym key of a further year; running processes find it by themselves.
 

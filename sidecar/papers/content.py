@@ -18,7 +18,7 @@ import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sidecar.errors import SidecarError
+from sidecar.errors import ConfigurationError, SidecarError
 from sidecar.keys.files import read_symmetric
 from sidecar.keys.ring import APPLICATION_FILE
 
@@ -79,9 +79,12 @@ class ContentSealer:
         """With the key of the ring's folder.
 
         Raises:
-            ConfigurationError: the file is missing, too open to others, or malformed.
+            ConfigurationError: the file is missing (rings that are older than it), too open to others, or malformed.
         """
-        return cls(read_symmetric(directory / APPLICATION_FILE))
+        file = directory / APPLICATION_FILE
+        if not file.exists():
+            raise ConfigurationError(f"{file}: there is none yet; run: sidecar keys generate application")
+        return cls(read_symmetric(file))
 
     def seal(self, application: str, content: Content) -> bytes:
         """Nonce and ciphertext of an application's content."""

@@ -20,6 +20,8 @@ from sidecar.clock import Clock
 from sidecar.errors import ConfigurationError, SidecarError
 from sidecar.keys.ring import FileKeyRing
 from sidecar.ledger.open import check_origin
+from sidecar.papers.content import ContentSealer
+from sidecar.papers.register import SealRegister
 from sidecar.policy.open import choose_engine
 from sidecar.policy.revisions import Revision, load_active
 from sidecar.policy.wasm import WasmEngine
@@ -85,7 +87,7 @@ class Preflight:
         yield "state database", lambda: _durable(state)
         yield "migrations", lambda: self._migrated(state)
         yield "ledger", lambda: self._ledger(state)
-        yield "keys", self._keys
+        yield "keys", lambda: self._keys(state)
         yield "revision", lambda: self._revision(state)
         yield "engine", lambda: choose_engine(self._settings)
 
@@ -99,9 +101,14 @@ class Preflight:
         check_origin(state, self._settings.deployment.id)
         return self._settings.deployment.id
 
-    def _keys(self) -> str:
+    def _keys(self, state: Database) -> str:
+        """All keys of the ring; a key that the seal register misses is no reason to stop: its marks hold all the same."""
         folder = self._settings.path(self._settings.keys.directory)
-        return f"receipts are signed by {FileKeyRing.load(folder, self._clock).receipt_kid}"
+        ring = FileKeyRing.load(folder, self._clock)
+        ContentSealer.load(folder)
+        lost = SealRegister(state, ring).lost_keys()
+        missed = f"; gone, but in the seal register: {', '.join(lost)}: put them back" if lost else ""
+        return f"receipts are signed by {ring.receipt_kid}{missed}"
 
     def _revision(self, state: Database) -> str:
         self.revision = load_active(state, self._settings)
