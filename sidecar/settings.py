@@ -120,7 +120,11 @@ class Identity(Section):
     )
     leeway_seconds: int = Field(5, ge=0, le=60, description="Tolerance for clocks.")
     registry_refresh_seconds: float = Field(
-        1.0, ge=0.1, le=60, description="How soon a revocation in the registry takes effect."
+        1.0,
+        ge=0.1,
+        le=60,
+        description="A change of the registry (units, keys, officers) takes effect after up to so long, and so does the "
+        "revocation of a token or a unit letter; after up to twice that while the state database is slow.",
     )
     token_cache: int = Field(4096, ge=0, description="Verified tokens kept until `exp`; 0 turns the cache off.")
     letter_cache: int = Field(4096, ge=0, description="Verified letters' signatures kept; 0 turns the cache off.")
