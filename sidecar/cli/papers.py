@@ -63,9 +63,12 @@ def papers_import(state: State, file: Path, registrar: str, confirmed_by: str, a
         sealer = ContentSealer.load(state.settings.path(state.settings.keys.directory))
         desk = Desk(ring(state), sealer, revision.params, databases(revision), state.clock)
         for path in progress([file], "Importing …"):
-            summary = import_papers(path, ledger=ledger, desk=desk, registrar=registrar, confirmed_by=confirmed_by)
+            summary = import_papers(
+                path, engine=engine, ledger=ledger, desk=desk, registrar=registrar, confirmed_by=confirmed_by
+            )
     ids = "".join(f"\n{identifier}" for identifier in summary.applications)
-    tell(as_json, asdict(summary), f"{summary.letters} letters, {len(summary.applications)} applications{ids}")
+    text = f"{summary.letters} letters, {len(summary.applications)} applications, {summary.new} new{ids}"
+    tell(as_json, asdict(summary), text)
 
 
 def ring(state: State) -> FileKeyRing:

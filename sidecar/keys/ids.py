@@ -50,6 +50,14 @@ class UuidSource:
             self._tail = int.from_bytes(self._random(10)) >> 6
 
 
+def derived(millis: int, digest: bytes) -> str:
+    """The UUIDv7 that a time (POSIX milliseconds) and a digest of at least 10 bytes always give: what is named by content.
+
+    Where the content could be guessed the digest MUST be a keyed one.
+    """
+    return _format(millis, int.from_bytes(digest[:10]) >> 6)
+
+
 def _format(millis: int, tail: int) -> str:
     value = millis << 80 | 0x7 << 76 | tail >> 62 << 64 | 0b10 << 62 | tail & ((1 << 62) - 1)
     text = f"{value:032x}"

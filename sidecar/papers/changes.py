@@ -69,7 +69,7 @@ def signed(values: Mapping[str, Any]) -> Effect:
 
 
 def insert(row: Mapping[str, Any], name: str = "new_application") -> Effect:
-    """A new application; all columns, so that no default is forgotten."""
+    """A new application, all columns, so that no default is forgotten; refused where its id is taken."""
     return Effect(name, _INSERT, dict(row), required=True)
 
 
@@ -86,5 +86,5 @@ _INSERT: Final = (
     + ", ".join(f'"{column.name}"' for column in APPLICATIONS.c)
     + ") SELECT "
     + ", ".join(_value(column.name) for column in APPLICATIONS.c)
-    + " WHERE {guard}"
+    + " WHERE {guard} ON CONFLICT DO NOTHING"
 )

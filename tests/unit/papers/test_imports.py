@@ -1,10 +1,12 @@
 """Import of papers: two people, one entry, all or nothing; what was imported is found by the gateway's readers."""
 
-from datetime import UTC, datetime
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from sidecar.clock import FixedClock
 from sidecar.errors import CodedError, ConfigurationError
@@ -17,7 +19,7 @@ from sidecar.papers.content import ContentSealer
 from sidecar.papers.imports import Desk, import_papers
 from sidecar.papers.lookup import ApplicationReader
 from sidecar.papers.paper_letters import PaperLetter, PaperLetters
-from sidecar.papers.tables import APPLICATIONS, LETTERS
+from sidecar.papers.tables import APPLICATION_EVENTS, APPLICATIONS, LETTERS
 from sidecar.policy.types import LegalParameters
 from tests.support.state import new_state, settings_for
 
@@ -52,7 +54,9 @@ class World:
     def run(self, letters=(), applications=(), confirmed_by="李四"):
         file = self.folder / "papers.yaml"
         file.write_bytes(orjson.dumps({"papers": 1, "letters": letters, "applications": applications}))
-        return import_papers(file, ledger=self.ledger, desk=self.desk, registrar="张三", confirmed_by=confirmed_by)
+        return import_papers(
+            file, engine=self.engine, ledger=self.ledger, desk=self.desk, registrar="张三", confirmed_by=confirmed_by
+        )
 
     def rows(self, table):
         with self.engine.connect() as connection:
@@ -125,10 +129,64 @@ def test_two_people_import_and_two_people_applied_and_approved(world):
     assert world.untouched()
 
 
-def test_a_letter_that_is_registered_refuses_the_whole_file(world):
+@pytest.mark.parametrize(
+    ("letters", "applications", "text"),
+    [
+        ([LETTER, LETTER], [], "letters.1: expected each once, got letters.0 again"),
+        ([LETTER, LETTER | {"number": "京公法字[2026]337号", "uses": 9}], [], "letters.1: expected each once"),
+        (
+            [LETTER],
+            [APPLICATION, APPLICATION | {"reason": "another"}, APPLICATION],
+            "applications.2: expected each once",
+        ),
+    ],
+)
+def test_a_file_that_names_a_paper_twice_is_refused(world, letters, applications, text):
+    with pytest.raises(ConfigurationError, match=text):
+        world.run(letters, applications)
+    assert world.untouched()
+
+
+def test_the_same_file_again_changes_and_records_nothing(world):
+    first = world.run([LETTER], [APPLICATION])
+    before = [world.rows(table) for table in (LETTERS, APPLICATIONS, APPLICATION_EVENTS, ENTRIES)]
+    world.clock.set(NOW + timedelta(hours=1))
+    again = world.run([LETTER], [APPLICATION])
+    assert (first.new, again.new) == (2, 0)
+    assert again.applications == first.applications
+    assert [world.rows(table) for table in (LETTERS, APPLICATIONS, APPLICATION_EVENTS, ENTRIES)] == before
+
+
+def test_a_longer_file_imports_what_is_new(world):
+    first = world.run([LETTER], [APPLICATION])
+    more = world.run(
+        [LETTER, LETTER | {"number": "京公法字〔2026〕9号"}], [APPLICATION | {"reason": "other"}, APPLICATION]
+    )
+    assert (more.letters, more.new, more.applications[1]) == (2, 2, first.applications[0])
+    assert (len(world.rows(LETTERS)), len(world.rows(APPLICATIONS)), len(world.rows(ENTRIES))) == (2, 2, 2)
+
+
+def test_an_application_that_was_withdrawn_does_not_come_back(world):
+    world.run(applications=[APPLICATION])
+    with world.engine.begin() as connection:
+        connection.execute(update(APPLICATIONS).values(state="withdrawn"))
+    assert world.run(applications=[APPLICATION]).new == 0
+    assert [row["state"] for row in world.rows(APPLICATIONS)] == ["withdrawn"]
+
+
+def test_the_id_of_an_imported_application_cannot_be_guessed_from_what_it_says(world, tmp_path):
+    (made,) = world.run(applications=[APPLICATION]).applications
+    create_ring(tmp_path / "other", 2026)
+    world.desk = replace(world.desk, keys=FileKeyRing.load(tmp_path / "other", world.clock))
+    (other,) = world.run(applications=[APPLICATION]).applications
+    assert other != made
+    assert uuid.UUID(made).version == 7
+
+
+def test_a_letter_that_is_registered_and_says_something_else_refuses_the_whole_file(world):
     world.run([LETTER])
-    with pytest.raises(CodedError) as refused:
-        world.run([LETTER | {"number": "京公法字〔2026〕338号"}, LETTER], [APPLICATION])
+    with pytest.raises(CodedError, match=r"letters.1: is registered already, and says something else") as refused:
+        world.run([LETTER | {"number": "京公法字〔2026〕338号"}, LETTER | {"uses": 2}], [APPLICATION])
     assert (refused.value.code, refused.value.status) == ("state-conflict", 409)
     assert (len(world.rows(LETTERS)), len(world.rows(APPLICATIONS)), len(world.rows(ENTRIES))) == (1, 0, 1)
 
