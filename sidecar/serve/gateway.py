@@ -1,12 +1,14 @@
 """The gateway child: granian's workers around the WSGI application (PEP 3333).
 
 Run by ``sidecar serve`` as ``python -m sidecar.serve.gateway`` with the settings file in ``SIDECAR_CONFIG``. Granian
-itself replaces a worker that ends and lets requests under way finish on SIGTERM.
+itself replaces a worker that ends and lets requests under way finish on SIGTERM. A worker that is told to end while it
+starts has no request under way and ends at once.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -24,6 +26,28 @@ BACKPRESSURE = 1024
 RESPAWN_SECONDS = 0.5
 DRAIN_SECONDS = 30
 """Longest that a request under way may take to finish after SIGTERM: longer than all time-outs on its path."""
+
+
+ENDING = frozenset({signal.SIGTERM, signal.SIGINT})
+
+
+def workers_end_when_told() -> None:
+    """Give the signals that end a process their default effect in every fork of this one.
+
+    Without it a worker keeps granian's own handlers until it serves: they only set a flag of a process that is not
+    there, the signal is lost, and the worker is killed half a minute later. Blocked meanwhile, none falls between.
+    """
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ENDING),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING),
+        after_in_child=_end_when_told,
+    )
+
+
+def _end_when_told() -> None:
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
 def server(settings: Settings) -> Granian:
@@ -55,6 +79,7 @@ def main() -> int:
     """Serve until told to end."""
     die_with_parent()
     os.environ[PARENT_ENV] = str(os.getpid())  # the workers' parent is this process
+    workers_end_when_told()
     server(load(Path(os.environ["SIDECAR_CONFIG"]))).serve()
     return 0
 

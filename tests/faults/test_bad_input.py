@@ -136,7 +136,14 @@ PAPERS = {
         with_letter(databases=["elsewhere"]), ("letter-database-mismatch",), (attempt("letter-database-mismatch"),)
     ),
     "letter for another scope": Papers(
-        with_letter(scope="sealed"), ("letter-scope-mismatch",), (attempt("letter-scope-mismatch"),)
+        lambda world: {
+            "scope": "sealed",
+            "case_number": POLICE_CASE,
+            "letter": letter(world, LI, OPEN.SFZH, CASE, scope="open"),
+        },
+        ("application-missing", "letter-scope-mismatch", "undertaking-missing"),
+        (attempt("letter-scope-mismatch"),),
+        person=LI,
     ),
     "expired letter": Papers(with_letter(nbf=1_700_000_000, exp=1_700_003_600), ("letter-expired",)),
     "letter of tomorrow": Papers(with_letter(nbf=4_000_000_000, exp=4_000_003_600), ("letter-not-yet-valid",)),
