@@ -103,7 +103,8 @@ def body(request: Request, model: type[M]) -> M:
         return model.model_validate_json(request.body)
     except ValidationError as exc:
         faults = exc.errors(include_input=False, include_url=False, include_context=False)
-        unknown = any(fault["type"] == "extra_forbidden" for fault in faults)
+        # where a member may have one of several forms, what one form knows is unknown to the others
+        unknown = all(fault["type"] == "extra_forbidden" for fault in faults)
         # The name of a member that is not ours was sent by the client: it is not repeated.
         places = sorted({str(f["loc"][0]) for f in faults if f["loc"] and f["type"] != "extra_forbidden"})
         text = f"invalid: {', '.join(places)}" if places else "the body has an unknown member"
