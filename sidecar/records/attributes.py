@@ -6,7 +6,7 @@ contradictory takes the attribute's undecidable value, which no rule opens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sidecar.law.age import LEAP_DAY, LEAP_SHIFT
@@ -47,14 +47,12 @@ from sidecar.records.expr import (
     Substring,
     Text,
 )
-from sidecar.records.python import compile_all
+from sidecar.records.memo import Memo
+from sidecar.records.python import compile_page
 
 SEALED_KEYS = "sealed_keys"
 UNSEALED_KEYS = "unsealed_keys"
 """Names of the bound sets: record keys that the seal register seals and unseals."""
-
-MAX_ATTRIBUTE_TUPLES = 16_384
-"""Attribute tuples kept; the domains are closed, and a database of a million rows has some thousands."""
 
 _MONTHS_OF_ITS_OWN = ("imprisonment", "detention", "surveillance")
 _LIFE_OR_DEATH = ("life", "death")
@@ -262,26 +260,16 @@ def _contradicts(person_id: str | None, birth: Expr) -> Expr:
     return And((written, Case(((of_18, long), (of_15, short)), FALSE)))
 
 
-Derive = Callable[[Leaves, Bound], tuple[Attributes, bool]]
-"""A row's attributes and whether it has the cover mark; total, it never raises."""
+Derive = Callable[[Sequence[Leaves], Bound], list[tuple[Attributes, bool]]]
+"""The attributes of each row of a page and whether it has the cover mark; total, it never raises."""
 
 
 def derivation(trees: Mapping[str, Expr], cover: Expr, index: Mapping[str, int]) -> Derive:
     """Compile the trees for rows in which column ``name`` stands at ``index[name]``."""
-    evaluate = compile_all((*trees.values(), cover), index)
+    evaluate = compile_page((*trees.values(), cover), index)
     names = tuple(trees)
-    known: dict[tuple[Any, ...], Attributes] = {}
-
-    def derive(row: Leaves, bound: Bound) -> tuple[Attributes, bool]:
-        values = evaluate(row, bound)
-        found = known.get(values)
-        if found is None:
-            found = _attributes(dict(zip(names, values, strict=False)))
-            if len(known) < MAX_ATTRIBUTE_TUPLES:
-                known[values] = found
-        return found, values[-1]
-
-    return derive
+    known = Memo(lambda values: (_attributes(dict(zip(names, values, strict=False))), values[-1]))
+    return lambda rows, bound: [*map(known.__getitem__, evaluate(rows, bound))]
 
 
 def _attributes(values: Mapping[str, Any]) -> Attributes:

@@ -6,10 +6,12 @@ A value that cannot be decoded is a fault of its row: the row is withheld and re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sidecar.records.catalog import ReleasedField
 from sidecar.records.expr import NO_DATE, date_of
+from sidecar.records.memo import Memo
 
 MAX_INTEGER_DIGITS = 15
 """Below 2^53: exact in every JSON reader."""
@@ -29,13 +31,17 @@ def decoder(field: ReleasedField) -> Decoder:
         encoding = field.encoding
         return lambda column: [None if raw is None else _decoded(raw, encoding) for raw in column]
     if field.map is not None:
-        return _mapped({**field.map})
+        return _each(Memo(partial(_mapped, {"": None, **field.map})))
     if field.format == "integer":
-        return lambda column: [_integer(raw) for raw in column]
+        return _each(Memo(_integer))
     if field.format != "text":
-        dashed = field.format == "YYYY-MM-DD"
-        return lambda column: [_date(raw, dashed=dashed) for raw in column]
+        return _each(Memo(partial(_date, dashed=field.format == "YYYY-MM-DD")))
     return _texts
+
+
+def _each(values: Memo) -> Decoder:
+    # Codes, numbers and days are few and remembered; texts are not.
+    return lambda column: [*map(values.__getitem__, column)]
 
 
 def _texts(column: Sequence[str | None]) -> list[Value]:
@@ -66,16 +72,11 @@ def _date(raw: str | None, *, dashed: bool) -> str | None:
     return text if dashed else f"{text[:4]}-{text[4:6]}-{text[6:]}"
 
 
-def _mapped(table: Mapping[str, str]) -> Decoder:
-    known: Mapping[str, str | None] = {"": None, **table}
-
-    def decode(column: Sequence[str | None]) -> list[Value]:
-        try:
-            return [known[(raw or "").strip(" ")] for raw in column]
-        except KeyError:
-            raise Undecodable("an unknown code") from None
-
-    return decode
+def _mapped(table: Mapping[str, str | None], raw: str | None) -> str | None:
+    try:
+        return table[(raw or "").strip(" ")]
+    except KeyError:
+        raise Undecodable("an unknown code") from None
 
 
 def _decoded(raw: Any, encoding: str) -> str:

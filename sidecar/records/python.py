@@ -2,15 +2,22 @@
 
 A row costs some microseconds instead of a hundred. The code is generated from the approved catalog's trees; constants,
 tables and helpers are passed in by name and never written into it. Nothing in it can raise.
+
+What a tree reads from one column of codes, dates or numbers is remembered by the column's raw text (there are some
+thousands of days and some dozens of codes). Parts of texts are never remembered: a citizen's number stays in no table.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sidecar.records import expr as e
+from sidecar.records.memo import Memo
+
+EvaluatePage = Callable[[Sequence[e.Leaves], e.Bound], list[tuple[Any, ...]]]
+"""The values of all trees for each row of a page."""
 
 _SYMBOLS: Mapping[str, str] = {
     "eq": "==",
@@ -25,14 +32,26 @@ _SYMBOLS: Mapping[str, str] = {
 }
 
 
+_REMEMBERED = (
+    e.Literal, e.Text, e.IsNull, e.In, e.Lookup, e.IntegerOf, e.DateOf, e.Compare, e.Arithmetic, e.Case, e.And, e.Or, e.Not,
+)  # fmt: skip
+"""Nodes of a tree whose value may be remembered: neither parts of texts nor what is bound for one fetch."""
+
+
+def _walk(tree: e.Expr) -> list[e.Expr]:
+    return [tree, *(part for child in e.children(tree) for part in _walk(child))]
+
+
 class _Writer:
     """Writes one function. A part that is used more than once gets a variable; the others stand in place, and lazily."""
 
-    def __init__(self, index: Mapping[str, int], trees: Sequence[e.Expr]) -> None:
+    def __init__(self, index: Mapping[str, int], trees: Sequence[e.Expr], *, remember: bool) -> None:
         self._index = index
+        self._remember = remember
         self._uses: Counter[e.Expr] = Counter()
         self._names: dict[e.Expr, str] = {}
         self.lines: list[str] = []
+        self._leaves = {tree: self._column(tree) for each in trees for tree in _walk(each)}
         self.namespace: dict[str, Any] = {"integer": e.integer_of, "date": e.date_of, "key": e.key_text}
         for tree in trees:
             self._count(tree)
@@ -48,14 +67,32 @@ class _Writer:
         if isinstance(tree, e.Literal):
             # Not shared with an equal number: False is no 0 in JSON.
             return self._constant(tree.value)
-        if self._uses[tree] <= 1 and not isinstance(tree, e.Text):
+        column = self._leaves.get(tree)
+        if column is None and self._uses[tree] <= 1 and not isinstance(tree, e.Text):
             return f"({self._code(tree)})"
         found = self._names.get(tree)
         if found is None:
-            code = self._code(tree)
+            code = self._code(tree) if column is None else self._remembered(tree, column)
             found = self._names[tree] = f"v{len(self._names)}"
             self.lines.append(f"    {found} = {code}")
         return found
+
+    def _column(self, tree: e.Expr) -> str | None:
+        """The one column whose raw text gives the value of a tree that is worth remembering."""
+        if (
+            not self._remember
+            or isinstance(tree, e.Text | e.IsNull | e.Literal)
+            or not all(isinstance(part, _REMEMBERED) for part in _walk(tree))
+        ):
+            return None
+        columns = e.columns_of(tree)
+        return next(iter(columns)) if len(columns) == 1 else None
+
+    def _remembered(self, tree: e.Expr, column: str) -> str:
+        compute = compile_one(tree, {column: 0}, remember=False)
+        name = f"m{len(self.namespace)}"
+        self.namespace[name] = Memo(lambda raw: compute((raw,), {}))
+        return f"{name}[row[{self._index[column]}]]"
 
     def _constant(self, value: Any) -> str:
         if isinstance(value, int):
@@ -117,22 +154,36 @@ class _Writer:
         return " or ".join(parts) or "False"
 
 
-def compile_all(trees: Sequence[e.Expr], index: Mapping[str, int]) -> e.Evaluate:
-    """A function of a row's leaves and the bound sets that gives the values of all trees, as a tuple.
+def compile_page(trees: Sequence[e.Expr], index: Mapping[str, int], *, remember: bool = True) -> EvaluatePage:
+    """A function of a page's rows and the bound sets that gives the values of all trees for each row.
 
     Args:
         trees: the trees, in the order of the values.
         index: column → its place in the row.
+        remember: whether values of single columns are remembered.
     """
-    writer = _Writer(index, trees)
+    writer = _Writer(index, trees, remember=remember)
     names = [writer.name(tree) for tree in trees]
-    source = "\n".join(["def evaluate(row, bound):", *writer.lines, f"    return ({''.join(n + ',' for n in names)})"])
+    source = "\n".join([
+        "def evaluate(rows, bound):",
+        "  page = []",
+        "  for row in rows:",
+        *writer.lines,
+        f"    page.append(({''.join(n + ',' for n in names)}))",
+        "  return page",
+    ])  # fmt: skip
     exec(compile(source, "<expression trees>", "exec"), writer.namespace)  # noqa: S102  # our own code, see above
-    evaluate: e.Evaluate = writer.namespace["evaluate"]
+    evaluate: EvaluatePage = writer.namespace["evaluate"]
     return evaluate
 
 
-def compile_one(tree: e.Expr, index: Mapping[str, int]) -> e.Evaluate:
+def compile_all(trees: Sequence[e.Expr], index: Mapping[str, int]) -> e.Evaluate:
+    """The same for a single row: a tuple."""
+    evaluate = compile_page(trees, index)
+    return lambda row, bound: evaluate((row,), bound)[0]
+
+
+def compile_one(tree: e.Expr, index: Mapping[str, int], *, remember: bool = True) -> e.Evaluate:
     """The same for a single tree: the value itself."""
-    evaluate = compile_all([tree], index)
-    return lambda row, bound: evaluate(row, bound)[0]
+    evaluate = compile_page([tree], index, remember=remember)
+    return lambda row, bound: evaluate((row,), bound)[0][0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sidecar.codes import FieldClass, View
@@ -35,29 +36,58 @@ def redact(fetched: Fetched, classified: Sequence[Classification], views: Views)
         Records in order, the total of all released, and where the next page starts (None at the end).
     """
     records: list[Mapping[str, Any]] = []
+    forms: dict[tuple[View, bool], _Form] = {}
     for row, classification in zip(fetched.rows, classified, strict=True):
         view = views.view(classification)
-        if view is not View.OMITTED:
-            records.append(release_row(row, view, views, fetched.classes))
+        if view is View.OMITTED:
+            continue
+        form = forms.get((view, row.joint))
+        if form is None:
+            form = forms[view, row.joint] = _form(view, views, fetched.classes, joint=row.joint)
+        records.append(_released(row, form))
     lost = len(fetched.rows) - len(records)
     following = fetched.end if fetched.more else None
     return Release(tuple(records), fetched.total - lost, following)
 
 
-def release_row(row: Row, view: View, views: Views, classes: Mapping[str, FieldClass]) -> dict[str, Any]:
-    """One record as its view shows it; every record of one view has the same members."""
-    shown = views.fields.get(view, frozenset())
-    dropped = views.joint_dropped if row.joint else frozenset()
-    released: dict[str, Any] = {}
-    for name, field_class in classes.items():
-        if field_class in shown:
-            released[name] = None if field_class in dropped else row.fields[name]
-    if view is View.LIMITED:
-        stated = (row.fields[name] for name, field_class in classes.items() if field_class in _PUNISHMENT)
-        released[PUNISHED] = any(value not in (None, "", 0) for value in stated)
-    if views.cover_mark:
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How records of one view look: names shown, those of them that joint cases drop, what Q9 answers from."""
+
+    shown: tuple[str, ...]
+    dropped: tuple[str, ...]
+    punishment: tuple[str, ...] | None
+    cover_mark: bool
+
+
+def _form(view: View, views: Views, classes: Mapping[str, FieldClass], *, joint: bool) -> _Form:
+    allowed = views.fields.get(view, frozenset())
+    dropped = views.joint_dropped if joint else frozenset()
+    shown = tuple(name for name, field_class in classes.items() if field_class in allowed)
+    punishment = tuple(name for name, field_class in classes.items() if field_class in _PUNISHMENT)
+    return _Form(
+        shown,
+        tuple(name for name in shown if classes[name] in dropped),
+        punishment if view is View.LIMITED else None,
+        views.cover_mark,
+    )
+
+
+def _released(row: Row, form: _Form) -> dict[str, Any]:
+    fields = row.fields
+    released = {name: fields[name] for name in form.shown}
+    for name in form.dropped:
+        released[name] = None
+    if form.punishment is not None:
+        released[PUNISHED] = any(fields[name] not in (None, "", 0) for name in form.punishment)
+    if form.cover_mark:
         released[COVER_MARK] = row.cover_mark
     return released
+
+
+def release_row(row: Row, view: View, views: Views, classes: Mapping[str, FieldClass]) -> dict[str, Any]:
+    """One record as its view shows it; every record of one view has the same members."""
+    return _released(row, _form(view, views, classes, joint=row.joint))
 
 
 def withheld(fetched: Fetched, classified: Sequence[Classification], views: Views) -> Withheld:

@@ -19,7 +19,7 @@ from sidecar.clock import Clock, SystemClock
 from sidecar.codes import FieldClass
 from sidecar.errors import ConfigurationError, DatabaseClosed
 from sidecar.law.identifiers import citizen_number_forms
-from sidecar.policy.types import FilterNode, Joint, LegalParameters, Views
+from sidecar.policy.types import Attributes, FilterNode, Joint, LegalParameters, Views
 from sidecar.records import catalog as c
 from sidecar.records import expr as e
 from sidecar.records.attributes import SEALED_KEYS, UNSEALED_KEYS, Derive, cover_mark, derivation, expressions
@@ -204,11 +204,10 @@ class SqlConnector:
         if len(rows) == 1 and rows[0][0] is None and all(value is None for value in rows[0][:-1]):
             rows = []  # an empty page after a position: the total alone
         page = rows[:size]
-        decoded = _decoded(plan, page)
         bound = {SEALED_KEYS: marks.sealed, UNSEALED_KEYS: marks.unsealed}
         kept = tuple([
-            self._row(ready, plan, row, bound, fields)
-            for row, fields in zip(page, decoded, strict=True)
+            self._row(plan, row, bound, derived, fields)
+            for row, derived, fields in zip(page, ready.derive(page, bound), _decoded(plan, page), strict=True)
             if fields is not None
         ])  # fmt: skip
         lost = len(page) - len(kept)
@@ -219,9 +218,16 @@ class SqlConnector:
         keys = [e.leaf(part) for part in row[: len(self.catalog.source.key)]]
         return (*plan.sorts(row, bound), *keys) if plan.shape.sort else tuple(keys)
 
-    def _row(self, ready: _Ready, plan: _Plan, row: tuple[Any, ...], bound: e.Bound, fields: dict[str, Any]) -> Row:
+    def _row(
+        self,
+        plan: _Plan,
+        row: tuple[Any, ...],
+        bound: e.Bound,
+        derived: tuple[Attributes, bool],
+        fields: dict[str, Any],
+    ) -> Row:
         position = self._position(plan, row, bound)
-        attributes, covered = ready.derive(row, bound)
+        attributes, covered = derived
         joint = covered or attributes.joint is not Joint.NONE
         return Row(e.key_text(position[len(plan.shape.sort) :]), attributes, fields, joint, position, covered)
 

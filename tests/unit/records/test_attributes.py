@@ -21,7 +21,7 @@ DERIVE = derivation(expressions(CATALOG, PARAMETERS), cover_mark(CATALOG), INDEX
 def derived(sealed=(), unsealed=(), **changes) -> Attributes:
     row = {**ROW, **changes}
     leaves = [None if row[name] is None else str(row[name]) for name in COLUMNS]
-    return DERIVE(leaves, {SEALED_KEYS: frozenset(sealed), UNSEALED_KEYS: frozenset(unsealed)})[0]
+    return DERIVE([leaves], {SEALED_KEYS: frozenset(sealed), UNSEALED_KEYS: frozenset(unsealed)})[0][0]
 
 
 def minor(birth: str, offence: str, **more) -> Minor:
@@ -172,7 +172,7 @@ def test_a_catalog_that_maps_nothing_withholds_everything():
         " subject: {person_id: p}, released: {crime: {column: z, class: crime}}}"
     )
     derive = derivation(expressions(bare, PARAMETERS), cover_mark(bare), {"k": 0, "p": 1, "z": 2})
-    found, covered = derive(["1", "2", "3"], {SEALED_KEYS: frozenset(), UNSEALED_KEYS: frozenset()})
+    [(found, covered)] = derive([["1", "2", "3"]], {SEALED_KEYS: frozenset(), UNSEALED_KEYS: frozenset()})
     assert found == Attributes(
         Minor.UNKNOWN, -1, RecordKind.UNKNOWN, MainActs.UNKNOWN, Joint.UNKNOWN,
         seal_mark=False, exempted=True, unsealed=False, disclosure_agreed=False, era=Era.UNKNOWN,
@@ -194,7 +194,7 @@ def test_attributes_are_total_and_of_their_domains_own_types(row):
 
 @given(st.lists(st.one_of(st.none(), st.text()), min_size=len(COLUMNS), max_size=len(COLUMNS)))
 def test_no_text_whatever_raises(leaves):
-    DERIVE(leaves, {SEALED_KEYS: frozenset({"x"}), UNSEALED_KEYS: frozenset()})
+    DERIVE([leaves], {SEALED_KEYS: frozenset({"x"}), UNSEALED_KEYS: frozenset()})
 
 
 def test_an_unknown_reading_of_the_leap_birthday_is_refused():
