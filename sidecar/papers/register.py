@@ -24,7 +24,7 @@ no sealed record is ever answered as if it had no mark. ``lost_keys`` names such
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -33,7 +33,7 @@ from typing import Any, Final, Literal, Protocol, Self
 
 import orjson
 from pydantic import Field, model_validator
-from sqlalchemy import Engine, Select, and_, bindparam, false, func, null, or_, select, union_all
+from sqlalchemy import Engine, Select, and_, bindparam, false, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from sidecar.clock import Clock
@@ -47,6 +47,7 @@ from sidecar.law.identifiers import person_name, read_citizen_number
 from sidecar.ledger.build import EntryBuilder, milliseconds
 from sidecar.ledger.types import Effect, Ledger
 from sidecar.papers.files import Day, Digits, Part, Text, read_file
+from sidecar.papers.snapshot import Snapshot
 from sidecar.papers.tables import SEAL_REGISTER
 from sidecar.records.types import RegisterMarks, Search, Subject
 from sidecar.storage.engine import reading
@@ -84,11 +85,18 @@ class Asked(Protocol):
 
 
 class SealRegister:
-    """Looks marks up by pseudonym; ``gateway.ports.Register``. Thread-safe."""
+    """Looks marks up by pseudonym; ``gateway.ports.Register``. Thread-safe.
 
-    def __init__(self, engine: Engine, keys: YearKeys) -> None:
+    Args:
+        engine: the state database.
+        keys: the ring.
+        used_keys: ids of the keys of all decisions, ``UsedKeys``; asked of the database each time unless given.
+    """
+
+    def __init__(self, engine: Engine, keys: YearKeys, used_keys: Callable[[], frozenset[str]] | None = None) -> None:
         self._reader = Reader(engine)
         self._keys = keys
+        self._used = used_keys or self._used_now
 
     def marks(self, inquiry: Asked) -> RegisterMarks:
         """Marks on the subject's records in the database; for a search, on all of them. One query, whatever is found.
@@ -104,13 +112,8 @@ class SealRegister:
         if not isinstance(inquiry.target, Subject):
             return effective(self._reader.rows(_all_marks(), database))
         held, named = self._named(inquiry.target)
-        marks, used = [], set()
-        for key, effect, day, key_id in self._reader.rows(_marks_about(len(held)), database | named):
-            if key_id is None:
-                marks.append((key, effect, day))
-            else:
-                used.add(key_id)
-        for lost in sorted(used - held):
+        marks = self._reader.rows(_marks_about(len(held)), database | named)
+        for lost in sorted(self._used() - held):
             marks += self._reader.rows(_marks_under(), database | {"key_id": lost})
         return effective(marks)
 
@@ -122,7 +125,10 @@ class SealRegister:
             KeyMissing: a year's key cannot be read.
         """
         held, _ = self._named(Subject(person_id=""))
-        return tuple(sorted({key_id for (key_id,) in self._reader.rows(_used_keys(), {})} - held))
+        return tuple(sorted(self._used_now() - held))
+
+    def _used_now(self) -> frozenset[str]:
+        return frozenset(key_id for (key_id,) in self._reader.rows(_used_keys(), {}))
 
     def _named(self, subject: Subject) -> tuple[set[str], dict[str, str]]:
         """Ids of the ring's keys, and the subject's pseudonym under each, as values of ``_marks_about``."""
@@ -160,16 +166,24 @@ def _used_keys() -> Select[Any]:
 
 @cache
 def _marks_about(years: int) -> Select[Any]:
-    """Decisions about a subject under any of so many years' pseudonyms; beside them a row for each key of any decision."""
+    """Decisions about a subject under any of so many years' pseudonyms."""
     c = SEAL_REGISTER.c
     named = (
         and_(c.subject_key == bindparam(f"key_{place}"), c.subject == bindparam(f"subject_{place}"))
         for place in range(years)
     )
-    about = _all_marks().add_columns(null().label("key_id")).where(or_(false(), *named))
-    keys = _used_keys().subquery()
-    both = union_all(about, select(null(), null(), null(), keys.c.id)).subquery()
-    return select(both.c.record_key, both.c.effect, both.c.date, both.c.key_id)
+    return _all_marks().where(or_(false(), *named))
+
+
+class UsedKeys(Snapshot):
+    """Ids of the keys that decisions stand under.
+
+    A key that is deleted counts as lost at once; decisions under a key that this replica never had, after
+    ``refresh_seconds``, as changes of the registry do.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, refresh_seconds: float) -> None:
+        super().__init__(engine, clock, refresh_seconds, _used_keys())
 
 
 def pseudonym_source(subject: Subject) -> tuple[str, str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from threading import Lock
 from typing import Protocol
 
 from sqlalchemy import Engine, bindparam, select
 
 from sidecar.clock import Clock
+from sidecar.papers.snapshot import Snapshot
 from sidecar.papers.tables import REVOKED_LETTERS
 from sidecar.storage.reader import Reader
 
@@ -43,26 +43,8 @@ class RevocationSnapshot:
     """
 
     def __init__(self, engine: Engine, clock: Clock, refresh_seconds: float) -> None:
-        self._reader = Reader(engine)
-        self._clock = clock
-        self._refresh = refresh_seconds
-        self._lock = Lock()
-        self._counters: frozenset[str] = frozenset()
-        self._loaded = float("-inf")
+        self._counters = Snapshot(engine, clock, refresh_seconds, _ALL)
 
     def revoked(self, counter: str) -> bool:
         """See ``Revocations``."""
-        age = self._clock.monotonic() - self._loaded
-        if age >= self._refresh and self._lock.acquire(blocking=age >= 2 * self._refresh):
-            try:
-                self._reload()
-            finally:
-                self._lock.release()
-        return counter in self._counters
-
-    def _reload(self) -> None:
-        started = self._clock.monotonic()
-        if started - self._loaded < self._refresh:
-            return  # another thread has just done it
-        self._counters = frozenset(counter for (counter,) in self._reader.rows(_ALL, {}))
-        self._loaded = started
+        return counter in self._counters()

@@ -31,7 +31,7 @@ from sidecar.papers.content import ContentSealer
 from sidecar.papers.inputs import SealedInputs
 from sidecar.papers.letters import LetterReader
 from sidecar.papers.lookup import ApplicationReader
-from sidecar.papers.register import SealRegister
+from sidecar.papers.register import SealRegister, UsedKeys
 from sidecar.papers.revocations import RevocationSnapshot
 from sidecar.papers.uses import Uses
 from sidecar.policy.open import open_engine
@@ -139,7 +139,11 @@ class _Parts:
             verifier=token_verifier(settings, self.clock, registry.token_revoked),
             registry=registry,
             papers=PapersAtHand(letters, ApplicationReader(self.state), uses, self.ring),
-            register=SealRegister(self.state, self.ring),
+            register=SealRegister(
+                self.state,
+                self.ring,
+                UsedKeys(self.state, self.clock, settings.identity.registry_refresh_seconds),
+            ),
             inputs=SealedInputs(self._sealer()),
             ledger=self.ledger,
             attempts=attempts,
