@@ -59,12 +59,13 @@ def health() -> FlaskResponse:
 
 @blueprint.get("/readyz")
 def ready() -> FlaskResponse:
-    """Whether inquiries can be answered: an approved revision, an engine that decides, a ledger that commits.
+    """Whether inquiries can be answered: an approved revision, an engine that decides, a ledger that commits, a database.
 
-    One closed database does not make the others unready; which ones are closed is in the operator's log.
+    One closed database does not make the others unready: which ones are closed is in the operator's log. Where none
+    has passed its canary, nothing could be answered.
     """
     checks = readiness(services())
-    good = checks["revision"] and checks["engine"] and checks["ledger"]
+    good = checks["revision"] and checks["engine"] and checks["ledger"] and _reads(services().gateway.runtime)
     return json_response({"status": "ready" if good else "unready", "checks": checks}, 200 if good else 503)
 
 
@@ -78,6 +79,12 @@ def readiness(found: Services) -> dict[str, bool]:
         "ledger": found.gateway.ports.ledger.ready(),
         "databases": isinstance(runtime, Runtime) and all(d.fault is None for d in runtime.databases.values()),
     }
+
+
+def _reads(runtime: Runtime | SidecarError) -> bool:
+    """Whether a database is open, unless the revision has none."""
+    faults = [d.fault for d in runtime.databases.values()] if isinstance(runtime, Runtime) else []
+    return not faults or None in faults
 
 
 def _decides(runtime: Runtime) -> bool:

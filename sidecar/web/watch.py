@@ -33,7 +33,7 @@ INTERVAL_SECONDS: Final = 1.0
 """How often the thread looks."""
 
 RETRY_ROUNDS: Final = 10
-"""A closed database's canary is run again after so many looks."""
+"""A closed database's canary is run again after 1, 2, 4 and 8 looks, then every so many: it may have been a busy start."""
 
 RETIRE_ROUNDS: Final = 60
 """A revision that was replaced is closed after so many looks: longer than every time-out on a request's path."""
@@ -83,6 +83,7 @@ class Watch:
         self._purge = purge
         self._number = -1
         self._rounds = 0
+        self._closed_rounds = 0
         self._retired: list[_Retired] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
@@ -147,8 +148,11 @@ class Watch:
 
     def _databases(self) -> None:
         current = self._gateway.runtime
-        due = self._rounds % RETRY_ROUNDS == 0 and isinstance(current, Runtime)
-        if due and isinstance(current, Runtime) and any(d.fault is not None for d in current.databases.values()):
+        if not isinstance(current, Runtime) or all(d.fault is None for d in current.databases.values()):
+            self._closed_rounds = 0
+            return
+        self._closed_rounds += 1
+        if retry_due(self._closed_rounds):
             self._gateway.runtime = self._composer.reopen(current)
 
     def _retire(self) -> None:
@@ -174,6 +178,11 @@ class Watch:
             self._gateway.seen(latest_instant(self._state))
         except SQLAlchemyError:
             log.warning("ledger-unreadable", code=LedgerUnavailable.code)
+
+
+def retry_due(rounds: int) -> bool:
+    """Whether closed databases are tried again at the look with this number since they closed."""
+    return rounds % RETRY_ROUNDS == 0 or (rounds < RETRY_ROUNDS and rounds.bit_count() == 1)
 
 
 def latest_instant(state: StateDatabase) -> datetime:

@@ -110,6 +110,21 @@ def test_an_engine_that_calls_everything_sealed_closes_the_database(tmp_path):
     connector.close()
 
 
+def test_the_engine_is_asked_in_portions(tmp_path):
+    """However many rows the catalog gives, no call comes near the limit of a decision's time."""
+    asked = []
+
+    def counting(records):
+        asked.append(len(records))
+        return r.classify(records)
+
+    connector = r.sqlite(tmp_path, [], word=counting)
+    connector.canary()
+    connector.close()
+    assert len(asked) > 1
+    assert max(asked) <= canary.ROWS_A_STATEMENT
+
+
 def test_an_engine_that_answers_too_little_closes_the_database(tmp_path):
     connector = r.sqlite(tmp_path, [], word=lambda _records: [])
     with pytest.raises(DatabaseClosed, match="too few"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from werkzeug.test import Client
@@ -16,6 +17,7 @@ from sidecar.errors import EngineUnavailable, RevisionUnapproved
 from sidecar.web import openapi
 from sidecar.web.app import ThinLane, create_app
 from sidecar.web.operator import PROBE
+from sidecar.web.watch import retry_due
 from tests.support.world import World
 
 CASE = {
@@ -304,6 +306,37 @@ def test_without_an_approved_revision_it_is_not_ready(world, client):
     response = client.get("/readyz")
     assert (response.status_code, response.json["checks"]["revision"]) == (503, False)
     assert client.get("/v1/databases", headers=judge(world)).json["code"] == "revision-unapproved"
+
+
+def closed(runtime, *names):
+    """The runtime as it is when the canaries of these databases did not pass."""
+    fault = EngineUnavailable("no answer in time")
+    return replace(runtime, databases={n: replace(d, fault=fault if n in names else None) for n, d in runtime.databases.items()})  # fmt: skip
+
+
+def test_without_an_open_database_it_is_not_ready(world, client):
+    world.gateway.runtime = closed(world.gateway.runtime, "county")
+    response = client.get("/readyz")
+    assert (response.status_code, response.json["checks"]["databases"]) == (503, False)
+
+
+def test_one_closed_database_of_two_is_told_and_the_other_serves(world, client):
+    runtime = world.gateway.runtime
+    both = {"county": runtime.databases["county"], "other": runtime.databases["county"]}
+    world.gateway.runtime = closed(replace(runtime, databases=both), "other")
+    response = client.get("/readyz")
+    assert (response.status_code, response.json["checks"]["databases"]) == (200, False)
+
+
+def test_closed_databases_are_tried_again_soon_and_then_steadily():
+    assert [n for n in range(1, 41) if retry_due(n)] == [1, 2, 4, 8, 10, 20, 30, 40]
+
+
+def test_a_database_that_was_closed_by_a_busy_start_opens_at_the_next_look(world):
+    services = world.app.extensions["sidecar"]
+    services.gateway.runtime = closed(services.gateway.runtime, "county")
+    services.watch.look()
+    assert services.gateway.runtime.databases["county"].fault is None
 
 
 def test_metrics_name_outcomes_and_nobody(world, client):
