@@ -97,6 +97,7 @@ class PapersAtHand:
             digest=use.digest,
             letter=use.letter,
             idempotency_key=use.idempotency_key,
+            further=use.further,
             expires=use.expires,
             now=use.now,
         )

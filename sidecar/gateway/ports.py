@@ -64,6 +64,7 @@ class Use:
         digest: ``read.request_digest`` of the inquiry.
         letter: the valid letter; None where none was brought.
         idempotency_key: as sent; "" without one.
+        further: whether there is a following page.
         expires: POSIX seconds after which the inquiry has no further pages.
         now: POSIX seconds.
     """
@@ -75,6 +76,7 @@ class Use:
     digest: bytes
     letter: Letter | None
     idempotency_key: str
+    further: bool
     expires: int
     now: int
 
@@ -126,6 +128,9 @@ class Inputs(Protocol):
 
     def effects(self, entry_id: str, plaintext: bytes) -> Sequence[Effect]:
         """Effects that store it sealed with the entry."""
+
+    def committed(self, effects: Sequence[Effect]) -> None:
+        """Told that effects made here are durable."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,9 +188,9 @@ class _Conduct:
             document = steps.refusal(self.inquiry_id, decision)
             status = steps.STATUS[decision.outcome]
             return self._record(status, CONTENT_TYPE, document, decision.outcome, decision.codes)
-        use = self._count(inquiry, brought)  # 5
         release = self._read(inquiry, runtime, decision, after)  # 6, 7, 8
         cursor = self._next(runtime, release)
+        use = self._count(inquiry, brought, further=cursor is not None)  # 5, in 9
         document = steps.answer(self.inquiry_id, decision, release.records, release.count, cursor)
         return self._record(200, JSON, document, Outcome.ALLOW, (), effects=use)  # 9, 10
 
@@ -241,7 +241,7 @@ class _Conduct:
             self.letter = self.ports.keys.keyed_hash("letter", letter.counter, beijing_day(self.now) // 10000)
         return brought
 
-    def _count(self, inquiry: Inquiry, brought: Brought) -> Sequence[Effect]:
+    def _count(self, inquiry: Inquiry, brought: Brought, *, further: bool) -> Sequence[Effect]:
         """Step 5: the use is counted in step 9's statement, on condition that it is still there."""
         return self.ports.papers.count(
             Use(
@@ -252,6 +252,7 @@ class _Conduct:
                 digest=self.digest,
                 letter=brought.valid_letter,
                 idempotency_key=inquiry.idempotency_key,
+                further=further,
                 expires=self.expires,
                 now=self.seconds,
             )
@@ -335,6 +336,7 @@ class _Conduct:
             (*effects, *inputs),
             lambda leaf: ports.keys.sign_receipt(claims.signed_over(commitment, leaf.hash)),
         )
+        ports.inputs.committed(inputs)
         self.gateway.seen(self.now)
         metrics.count_inquiry(outcome, known.channel, known.database, status)
         return response(status, content_type, receipt.with_receipt(commitment.released, signed or ""))

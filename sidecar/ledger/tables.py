@@ -59,11 +59,12 @@ POSITIONS = Table(
     Column("position", BigInteger, primary_key=True, autoincrement=False),
     Column("writer", String(UUID_LENGTH), nullable=False),
     Column("writer_seq", BigInteger, nullable=False),
-    Column("leaf_hash", LargeBinary(32), nullable=False, index=True),
+    Column("leaf_hash", LargeBinary(32), nullable=False),
     Column("entry_id", String(UUID_LENGTH), nullable=False, index=True),
     Index("uq_ledger_positions_writer_writer_seq", "writer", "writer_seq", unique=True),
 )
-"""The log's order, given by the sequencer. Several entries may share an ``entry_id``: the pages of one inquiry."""
+"""The log's order, given by the sequencer. Several entries may share an ``entry_id``: the pages of one inquiry. A leaf is
+found by its entry's id: an index on hashes would write all over the disk."""
 
 DATA_KEYS = Table(
     "ledger_data_keys",
@@ -77,10 +78,10 @@ DATA_KEYS = Table(
 SEALED_INPUTS = Table(
     "ledger_sealed_inputs",
     METADATA,
-    # The key of AES-GCM and its nonce identify a row: a repeated nonce cannot be stored.
-    Column("key_id", String(UUID_LENGTH), primary_key=True),
+    # Ids grow with time: rows are added at the index's end. The nonce tells the pages of one inquiry apart.
+    Column("entry_id", String(UUID_LENGTH), primary_key=True),
     Column("nonce", LargeBinary(12), primary_key=True),
-    Column("entry_id", String(UUID_LENGTH), nullable=False, index=True),
+    Column("key_id", String(UUID_LENGTH), nullable=False),
     Column("ciphertext", LargeBinary, nullable=False),
 )
 """The decision's inputs, for replay, sealed under a data key."""

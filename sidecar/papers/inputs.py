@@ -1,7 +1,7 @@
 """A decision's inputs, sealed and stored with its entry, for replay and dossier (P6, P7; NIST SP 800-38D).
 
-The data key is stored with what it seals: whoever has an entry has the wrapped key too, and a key that was never used
-is never stored. Only the recipients of ``keys.dossier_recipients`` can open it.
+The data key is stored with the first of what it seals, and now and then again: whoever has an entry has the wrapped key
+too, and a key that was never used is never stored. Only the recipients of ``keys.dossier_recipients`` can open it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from sidecar.ledger.types import Effect
 
 DATA_KEY: Final = "data_key"
 SEALED_INPUT: Final = "sealed_input"
+
+KEY_EVERY: Final = 500
+"""Inputs after which a stored key is stored again: a database that was set back has lost it."""
 
 _STORE_KEY: Final = (
     "INSERT INTO ledger_data_keys (id, created, wrapped) SELECT %(id)s, %(created)s, %(wrapped)s WHERE {guard}"
@@ -34,23 +37,31 @@ class SealedInputs:
 
     def __init__(self, sealer: DataKeySealer) -> None:
         self._sealer = sealer
+        self._stored = ""
+        self._since = 0
 
     def effects(self, entry_id: str, plaintext: bytes) -> Sequence[Effect]:
-        """Effects that store the input, bound to the entry's id, and the wrapped key that opens it."""
+        """Effects that store the input, bound to the entry's id, and the wrapped key that opens it if need be."""
         key, sealed = self._seal(entry_id, plaintext)
+        values = {
+            "key_id": sealed.key_id,
+            "nonce": sealed.nonce,
+            "entry_id": entry_id,
+            "ciphertext": sealed.ciphertext,
+        }
+        stored = Effect(SEALED_INPUT, _STORE_INPUT, values)
+        if key.id == self._stored and self._since < KEY_EVERY:
+            self._since += 1
+            return (stored,)
         return (
             Effect(DATA_KEY, _STORE_KEY, {"id": key.id, "created": key.created_ms, "wrapped": key.wrapped}),
-            Effect(
-                SEALED_INPUT,
-                _STORE_INPUT,
-                {
-                    "key_id": sealed.key_id,
-                    "nonce": sealed.nonce,
-                    "entry_id": entry_id,
-                    "ciphertext": sealed.ciphertext,
-                },
-            ),
+            stored,
         )
+
+    def committed(self, effects: Sequence[Effect]) -> None:
+        """Told that effects made here are durable: their key need not come along with the next."""
+        if effects and effects[0].name == DATA_KEY:
+            self._stored, self._since = effects[0].params["id"], 0
 
     def _seal(self, entry_id: str, plaintext: bytes) -> tuple[WrappedKey, Sealed]:
         """Sealed under the key that is stored with it; the key may change between asking for it and sealing."""

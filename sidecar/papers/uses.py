@@ -93,10 +93,11 @@ class Uses:
         digest: bytes,
         letter: Letter | None,
         idempotency_key: str,
+        further: bool,
         expires: int,
         now: int,
     ) -> Sequence[Effect]:
-        """Effects of a new inquiry: its row, its key, and one use of its letter.
+        """Effects of a new inquiry: one use of its letter, and its row and key where anything can share that use.
 
         ``OPEN_INQUIRY`` comes first: a repeated request finds its twin before it is told that the letter was used.
 
@@ -106,12 +107,16 @@ class Uses:
             digest: of the request.
             letter: the valid letter; None where there is none.
             idempotency_key: "" where there is none.
+            further: whether it has a following page.
             expires: POSIX seconds after which it has no further pages.
             now: POSIX seconds.
 
         Raises:
             KeyMissing: there is no pseudonym key for the year.
         """
+        uses = (count_use(letter),) if letter is not None else ()
+        if not (idempotency_key or further):
+            return uses
         row = {"id": inquiry, "officer": officer, "request": self._request(inquiry, digest), "expires": expires}
         effects = [Effect(OPEN_INQUIRY, _INSERT_INQUIRY, row, required=True)]
         if idempotency_key:
@@ -127,7 +132,7 @@ class Uses:
                 Effect(OPEN_INQUIRY, _TAKE_KEY, key, required=True),
                 Effect(STORE_INQUIRY, _INSERT_INQUIRY, row, required=True),
             ]
-        return (*effects, count_use(letter)) if letter is not None else effects
+        return (*effects, *uses)
 
     def shared_page(self, *, inquiry: str, officer: str, digest: bytes, now: int) -> Sequence[Effect]:
         """Effect of a following page or a repeated request: the inquiry is this officer's, the same and not over."""

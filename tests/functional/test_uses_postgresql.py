@@ -53,6 +53,7 @@ def compete(state, uses, inputs, allowed, key):
             digest=b"d" * 32,
             letter=letter,
             idempotency_key=key,
+            further=True,
             expires=SECONDS + 900,
             now=SECONDS,
         )
@@ -96,6 +97,6 @@ def test_of_twins_one_opens_and_the_others_share_it(state, uses, inputs):
 def test_key_that_is_over_is_taken_again(state, uses):
     more = {"officer": "i|110", "digest": b"d" * 32, "letter": None, "idempotency_key": "k"}
     for now in (SECONDS, SECONDS + 600):
-        effects = uses.first_page(inquiry=IDS.new(), expires=now + 900, now=now, **more)
+        effects = uses.first_page(inquiry=IDS.new(), further=True, expires=now + 900, now=now, **more)
         state[1].commit(entry(), effects)
     assert uses.purge(SECONDS + 900) == 1

@@ -128,7 +128,7 @@ def test_pseudonym_of_a_swapped_key_or_no_key_names_nobody(desk, state, ring, ke
 
 def test_first_page_opens_and_the_twin_shares(desk, state):
     letter = bring(desk, letter=sign_letter(DRAFT, KEY, NOW, "k")).valid_letter
-    first = Use(IDS.new(), False, 1, ME, b"d" * 32, letter, "key", SECONDS + 900, SECONDS)
+    first = Use(IDS.new(), False, 1, ME, b"d" * 32, letter, "key", False, SECONDS + 900, SECONDS)
     state[1].commit(entry(), desk.count(first))
     twin = desk.twin(ME, "key", b"d" * 32, SECONDS)
     assert twin == Shared(first.inquiry, SECONDS + 900)

@@ -64,6 +64,29 @@ def test_input_is_bound_to_its_entry(identity, inputs):
         unseal(value, WrappedKey(key["id"], key["created"], key["wrapped"]), b"e2", identity[0])
 
 
+def test_a_stored_key_comes_along_now_and_then_only(state, inputs, monkeypatch):
+    monkeypatch.setattr("sidecar.papers.inputs.KEY_EVERY", 3)
+    along = []
+    for number in range(9):
+        effects = inputs.effects(f"e{number}", b"plain")
+        along.append(len(effects) == 2)
+        state[1].commit(entry(), effects)
+        inputs.committed(effects)
+    assert along == [True, False, False, False] * 2 + [True]
+    assert len(stored(state)[1]) == 9
+
+
+def test_a_key_comes_along_until_it_is_known_to_be_stored(state, inputs):
+    for _ in range(2):
+        assert len(inputs.effects("e1", b"plain")) == 2
+
+
+def test_a_new_key_comes_along_at_once(state, inputs, clock):
+    inputs.committed(inputs.effects("e1", b"plain"))
+    clock.set(NOW + timedelta(hours=9))
+    assert len(inputs.effects("e2", b"plain")) == 2
+
+
 def test_nothing_is_stored_without_the_entry(state, inputs):
     with pytest.raises(EffectRefused):
         state[1].commit(entry(), [use("none"), *inputs.effects("e1", b"plain")])

@@ -50,13 +50,14 @@ def letter(number=1, uses=1):
     return Letter(UNIT, f"京公法字〔2026〕{number}号", "", nothing, nothing, "open", "", "", 0, 0, uses, "jws")
 
 
-def first(uses, *, paper=None, key="", inquiry=None, digest=DIGEST, now=SECONDS):
+def first(uses, *, paper=None, key="", inquiry=None, digest=DIGEST, now=SECONDS, further=True):
     return uses.first_page(
         inquiry=inquiry or IDS.new(),
         officer=ME,
         digest=digest,
         letter=paper,
         idempotency_key=key,
+        further=further,
         expires=now + 900,
         now=now,
     )
@@ -195,3 +196,10 @@ def test_purge_forgets_inquiries_that_are_over_and_no_uses(state, ledger, uses):
     assert uses.purge(EXPIRES) == 2
     assert rows(state, INQUIRIES) == rows(state, IDEMPOTENCY_KEYS) == []
     assert len(rows(state, LETTER_USES)) == 1
+
+
+def test_an_inquiry_that_nothing_can_share_leaves_no_row(state, uses):
+    effects = first(uses, paper=letter(), further=False)
+    assert [effect.name for effect in effects] == [COUNT_USE]
+    assert first(uses, further=False) == ()
+    assert [e.name for e in first(uses, key="k", further=False)][:1] == [OPEN_INQUIRY]

@@ -39,17 +39,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("position", name=op.f("pk_ledger_positions")),
     )
     op.create_index(op.f("ix_ledger_positions_entry_id"), "ledger_positions", ["entry_id"], unique=False)
-    op.create_index(op.f("ix_ledger_positions_leaf_hash"), "ledger_positions", ["leaf_hash"], unique=False)
     op.create_index("uq_ledger_positions_writer_writer_seq", "ledger_positions", ["writer", "writer_seq"], unique=True)
     op.create_table(
         "ledger_sealed_inputs",
-        sa.Column("key_id", sa.String(length=36), nullable=False),
-        sa.Column("nonce", sa.LargeBinary(length=12), nullable=False),
         sa.Column("entry_id", sa.String(length=36), nullable=False),
+        sa.Column("nonce", sa.LargeBinary(length=12), nullable=False),
+        sa.Column("key_id", sa.String(length=36), nullable=False),
         sa.Column("ciphertext", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("key_id", "nonce", name=op.f("pk_ledger_sealed_inputs")),
+        sa.PrimaryKeyConstraint("entry_id", "nonce", name=op.f("pk_ledger_sealed_inputs")),
     )
-    op.create_index(op.f("ix_ledger_sealed_inputs_entry_id"), "ledger_sealed_inputs", ["entry_id"], unique=False)
     op.create_table(
         "ledger_state",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
