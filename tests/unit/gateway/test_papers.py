@@ -132,7 +132,7 @@ def test_first_page_opens_and_the_twin_shares(desk, state):
     state[1].commit(entry(), desk.count(first))
     twin = desk.twin(ME, "key", b"d" * 32, SECONDS)
     assert twin == Shared(first.inquiry, SECONDS + 900)
-    again = Use(twin.inquiry, True, 1, ME, b"d" * 32, letter, "key", twin.expires, SECONDS)
+    again = Use(twin.inquiry, True, 1, ME, b"d" * 32, letter, "key", False, twin.expires, SECONDS)
     state[1].commit(entry(), desk.count(again))
     assert desk.twin(ME, "key", b"d" * 32, SECONDS + int(timedelta(minutes=10).total_seconds())) is None
 
