@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,6 +33,9 @@ FORMER_RECEIPTS_FILE = "receipts.jwks"
 RECEIPT_TYPE = "receipt+jwt"
 MAX_RECEIPT_BYTES = 16384
 """No receipt of ours is longer; nothing longer is parsed."""
+
+YEARS_SECONDS = 1.0
+"""How soon a new key file is seen."""
 
 PSEUDONYM_BYTES = 16
 """First bytes of the HMAC that make a pseudonym (ledger.md)."""
@@ -88,6 +90,7 @@ class FileKeyRing:
         receipt: Ed25519PrivateKey,
         cursor_key: bytes,
         former: Mapping[str, Ed25519PublicKey],
+        clock: Clock,
     ) -> None:
         self._directory = directory
         self._receipt = receipt
@@ -97,6 +100,8 @@ class FileKeyRing:
         self._verifiers = {**former, self._kid: receipt.public_key()}
         self._header = _encode({"alg": "EdDSA", "kid": self._kid, "typ": RECEIPT_TYPE}) + b"."
         self._years: dict[int, tuple[str, bytes]] = {}
+        self._clock = clock
+        self._listed: tuple[float, tuple[int, ...]] = (float("-inf"), ())
         self._lock = Lock()
 
     @classmethod
@@ -111,6 +116,7 @@ class FileKeyRing:
             read_ed25519_private(directory / RECEIPT_FILE),
             read_symmetric(directory / CURSOR_FILE),
             read_former_receipts(directory / FORMER_RECEIPTS_FILE),
+            clock,
         )
         ring._year_key(beijing_day(clock.now()) // 10000, loading=True)
         return ring
@@ -193,9 +199,12 @@ class FileKeyRing:
         return True
 
     def years(self) -> tuple[int, ...]:
-        """Years that have a pseudonym key file, ascending; read each time, so that a new key is found."""
-        found = (_PSEUDONYM_FILE.fullmatch(name) for name in os.listdir(self._directory))  # noqa: PTH208  # a third of its time
-        return tuple(sorted(int(match[1]) for match in found if match))
+        """Years that have a pseudonym key file, ascending; the folder is read once in ``YEARS_SECONDS``."""
+        now = self._clock.monotonic()
+        if now - self._listed[0] >= YEARS_SECONDS:
+            found = (_PSEUDONYM_FILE.fullmatch(path.name) for path in self._directory.iterdir())
+            self._listed = now, tuple(sorted(int(match[1]) for match in found if match))
+        return self._listed[1]
 
     def _year_key(self, year: int, *, loading: bool = False) -> tuple[str, bytes]:
         found = self._years.get(year)

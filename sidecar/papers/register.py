@@ -178,7 +178,7 @@ def _marks_about(years: int) -> Select[Any]:
 class UsedKeys(Snapshot):
     """Ids of the keys that decisions stand under.
 
-    A key that is deleted counts as lost at once; decisions under a key that this replica never had, after
+    A key that is deleted counts as lost within a second; decisions under a key that this replica never had, after
     ``refresh_seconds``, as changes of the registry do.
     """
 

@@ -1,13 +1,14 @@
-"""What is asked of a legacy database and what may leave it (DESIGN §5, §8)."""
+"""What is asked of a legacy database and what may leave it (P3, P6)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sidecar.codes import FieldClass
 from sidecar.policy.types import Attributes, Views
+from sidecar.records.expr import key_text, leaf
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +61,27 @@ class RegisterMarks:
     unsealed: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One fetched record, before redaction. ``key`` is the canonical text form of the record's key.
+class Row(NamedTuple):
+    """One fetched record, before redaction; there are many, hence a tuple.
 
-    ``fields`` maps released field names to canonical values (decoded text, ISO dates, integers); ``joint`` is True
-    where the record has a cover mark or belongs to a joint case (R16b). ``position``: sort values and key columns.
+    Attributes:
+        attributes: what the policy classifies.
+        fields: released field names → canonical values (decoded text, ISO dates, integers).
+        joint: whether the record has a cover mark or belongs to a joint case (R16b).
+        key_columns: the key's columns as the database has them.
+        cover_mark: whether it has the cover mark 含犯罪记录封存信息 (S10).
     """
 
-    key: str
     attributes: Attributes
     fields: Mapping[str, Any]
     joint: bool
-    position: tuple[Any, ...]
+    key_columns: tuple[str | None, ...]
     cover_mark: bool = False
+
+    @property
+    def key(self) -> str:
+        """The canonical text form of the record's key."""
+        return key_text([leaf(column) for column in self.key_columns])
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from sidecar.clock import Clock, SystemClock
 from sidecar.codes import FieldClass
 from sidecar.errors import ConfigurationError, DatabaseClosed
 from sidecar.law.identifiers import citizen_number_forms
-from sidecar.policy.types import Attributes, FilterNode, Joint, LegalParameters, Views
+from sidecar.policy.types import FilterNode, Joint, LegalParameters, Views
 from sidecar.records import catalog as c
 from sidecar.records import expr as e
 from sidecar.records.attributes import SEALED_KEYS, UNSEALED_KEYS, Derive, cover_mark, derivation, expressions
@@ -205,9 +205,12 @@ class SqlConnector:
             rows = []  # an empty page after a position: the total alone
         page = rows[:size]
         bound = {SEALED_KEYS: marks.sealed, UNSEALED_KEYS: marks.unsealed}
+        keys = len(self.catalog.source.key)
         kept = tuple([
-            self._row(plan, row, bound, derived, fields)
-            for row, derived, fields in zip(page, ready.derive(page, bound), _decoded(plan, page), strict=True)
+            Row(attributes, fields, covered or attributes.joint is not Joint.NONE, row[:keys], covered)
+            for row, (attributes, covered), fields in zip(
+                page, ready.derive(page, bound), _decoded(plan, page), strict=True
+            )
             if fields is not None
         ])  # fmt: skip
         lost = len(page) - len(kept)
@@ -217,19 +220,6 @@ class SqlConnector:
     def _position(self, plan: _Plan, row: tuple[Any, ...], bound: e.Bound) -> tuple[Any, ...]:
         keys = [e.leaf(part) for part in row[: len(self.catalog.source.key)]]
         return (*plan.sorts(row, bound), *keys) if plan.shape.sort else tuple(keys)
-
-    def _row(
-        self,
-        plan: _Plan,
-        row: tuple[Any, ...],
-        bound: e.Bound,
-        derived: tuple[Attributes, bool],
-        fields: dict[str, Any],
-    ) -> Row:
-        position = self._position(plan, row, bound)
-        attributes, covered = derived
-        joint = covered or attributes.joint is not Joint.NONE
-        return Row(e.key_text(position[len(plan.shape.sort) :]), attributes, fields, joint, position, covered)
 
 
 def _shape(

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import hmac
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import jwt
 import orjson
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sidecar.clock import FixedClock
 from sidecar.errors import ConfigurationError
 from sidecar.keys import generate
-from sidecar.keys.ring import FileKeyRing, KeyMissing, ReceiptInvalid
+from sidecar.keys.ring import YEARS_SECONDS, FileKeyRing, KeyMissing, ReceiptInvalid
 
 CLOCK = FixedClock(datetime(2026, 11, 23, tzinfo=UTC))
 NUMBER = "11010519491231002X"
@@ -174,8 +174,10 @@ def test_nothing_of_a_key_is_shown(ring):
 
 def test_years_are_those_of_the_key_files_and_new_ones_are_found(tmp_path):
     generate.create_ring(tmp_path, 2026)
-    ring = FileKeyRing.load(tmp_path, FixedClock(datetime(2026, 11, 23, tzinfo=UTC)))
+    clock = FixedClock(datetime(2026, 11, 23, tzinfo=UTC))
+    ring = FileKeyRing.load(tmp_path, clock)
     assert ring.years() == (2026,)
     generate.add_pseudonym_year(tmp_path, 2027)
     (tmp_path / "pseudonym-old.key").touch()
+    clock.set(clock.now() + timedelta(seconds=YEARS_SECONDS))
     assert ring.years() == (2026, 2027)

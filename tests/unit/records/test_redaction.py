@@ -17,7 +17,7 @@ CLASSES = {
     "story": FieldClass.NARRATIVE,
 }
 FIELDS = {"name": "何大伟", "crime": "盗窃罪", "term": 18, "story": "供述。"}
-ROW = Row("AJ1|1", RECORD, FIELDS, joint=False, position=("AJ1", "1"))
+ROW = Row(RECORD, FIELDS, joint=False, key_columns=("AJ1 ", "1"))
 VIEWS = Views(
     open={"judgment": View.FULL},
     sealed={"judgment": View.LIMITED},
@@ -31,7 +31,7 @@ OTHER = Classification(False, str(RecordKind.VIOLATION), ("S15",), review=True)
 
 
 def fetched(*rows: Row, total: int | None = None, more: bool = False, unreadable: int = 0) -> Fetched:
-    end = rows[-1].position if rows else None
+    end = rows[-1].key_columns if rows else None
     return Fetched(rows, len(rows) if total is None else total, more, CLASSES, unreadable, end)
 
 
@@ -46,19 +46,19 @@ def test_full_and_limited_show_their_fields():
     [(None, None, False), ("", 0, False), ("盗窃罪", None, True), (None, 18, True)],
 )
 def test_without_crime_and_term_a_person_was_not_punished(crime, term, punished):
-    row = replace(ROW, fields={**FIELDS, "crime": crime, "term": term})
+    row = ROW._replace(fields={**FIELDS, "crime": crime, "term": term})
     [record] = redact(fetched(row), [SEALED], VIEWS).records
     assert record["punished"] is punished
 
 
 def test_a_joint_record_loses_the_dropped_classes_in_the_same_shape():
-    [record] = redact(fetched(replace(ROW, joint=True)), [OPEN], VIEWS).records
+    [record] = redact(fetched(ROW._replace(joint=True)), [OPEN], VIEWS).records
     assert record == {**FIELDS, "story": None}
 
 
 @pytest.mark.parametrize("covered", [False, True])
 def test_the_cover_mark_is_released_only_where_the_views_say_so(covered):
-    row = replace(ROW, cover_mark=covered)
+    row = ROW._replace(cover_mark=covered)
     [hidden] = redact(fetched(row), [OPEN], VIEWS).records
     [shown] = redact(fetched(row), [OPEN], replace(VIEWS, cover_mark=True)).records
     assert "cover_mark" not in hidden
