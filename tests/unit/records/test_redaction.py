@@ -69,7 +69,7 @@ def test_a_row_that_the_classification_omits_is_neither_released_nor_counted_but
     page = fetched(ROW, ROW, total=7, more=True, unreadable=1)
     release = redact(page, [OPEN, OTHER], VIEWS)
     assert len(release.records) == 1
-    assert (release.count, release.next) == (6, ("AJ1", "1"))
+    assert (release.count, release.next) == (6, ("AJ1 ", "1"))
     assert withheld(page, [OPEN, OTHER], VIEWS).tally == {"S15": 1, "unreadable": 1}
 
 
