@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from sidecar.clock import FixedClock
 from sidecar.errors import ConfigurationError
 from sidecar.keys import generate
-from sidecar.keys.ring import YEARS_SECONDS, FileKeyRing, KeyMissing, ReceiptInvalid
+from sidecar.keys.files import read_ed25519_private
+from sidecar.keys.ring import RECEIPT_FILE, YEARS_SECONDS, FileKeyRing, KeyMissing, ReceiptInvalid
 
 CLOCK = FixedClock(datetime(2026, 11, 23, tzinfo=UTC))
 NUMBER = "11010519491231002X"
@@ -120,8 +121,8 @@ def test_a_changed_receipt_is_refused(ring, data):
         ring.verify_receipt(changed)
 
 
-def test_receipts_of_other_types_keys_and_shapes_are_refused(ring, tmp_path):
-    def signed(payload, key=ring._receipt, **header):
+def test_receipts_of_other_types_keys_and_shapes_are_refused(ring, folder, tmp_path):
+    def signed(payload, key=read_ed25519_private(folder / RECEIPT_FILE), **header):  # noqa: B008  # read once
         full = {"kid": ring.receipt_kid, "typ": "receipt+jwt", **header}
         return jwt.PyJWS().encode(payload, key, algorithm="EdDSA", headers=full)
 
@@ -133,7 +134,7 @@ def test_receipts_of_other_types_keys_and_shapes_are_refused(ring, tmp_path):
         signed(b"{}", typ="JWT"),
         signed(b"[]"),
         signed(b"no json"),
-        signed(b"{}", key=other._receipt),
+        signed(b"{}", key=read_ed25519_private(tmp_path / RECEIPT_FILE)),
         "",
         "a.b.c",
         "é" * 10,
