@@ -23,7 +23,7 @@ _folder = click.option(
 
 @click.group(invoke_without_command=True)
 @click.option("--once", is_flag=True, help="End after the story; exit status 0 only if every step went as told.")
-@click.option("--again", is_flag=True, help="Use the world that is in the folder instead of making it anew.")
+@click.option("--again", is_flag=True, help="Use the world that is in the folder, being served or not.")
 @click.option("--only", multiple=True, type=click.Choice(list(STEPS)), help="Tell this step alone; again for more.")
 @_folder
 @click.pass_context

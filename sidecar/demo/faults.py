@@ -29,7 +29,7 @@ NOTICE_SECONDS = 1.2
 @contextlib.contextmanager
 def opa_killed(world: World) -> Iterator[None]:
     """Kill OPA, and every one that is started again, for the length of the ``with``."""
-    parent = world.processes["serve"].pid
+    parent = world.serve_pid
     over = threading.Event()
 
     def sweep() -> None:

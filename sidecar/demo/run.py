@@ -29,7 +29,7 @@ def run(
         environment: ``DEMO_DB``, ``DEMO_ENGINE``, ``DEMO_BREAK``, ``SIDECAR_OPA``.
         console: where the story is told.
         once: end after the story.
-        reuse: tell it on the world that is in the folder.
+        reuse: tell it on the world that is in the folder; where another demo serves it, end after the story.
         only: names of the steps to tell; all of them where there is none.
 
     Raises:
@@ -47,7 +47,7 @@ def run(
         if not Story(world, teller, broken).tell(steps):
             return FAILED
         teller.plain(f"All {len(steps)} steps went as told.\n")
-        if not once:
+        if not once and world.processes:
             _serve(world, teller)
     return 0
 

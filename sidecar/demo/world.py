@@ -51,6 +51,9 @@ MAX_SOCKET_PATH = 107
 STOP_SECONDS = 60.0
 """Longer than ``sidecar serve`` gives its own children."""
 
+IDP_ADDRESS = "idp.url"
+"""Where the identity provider writes its address."""
+
 REMEMBERED = "world.json"
 """What a world was made for, written when it is whole."""
 
@@ -164,12 +167,21 @@ class World:
     def state_engine(self) -> Engine:
         """The state database with an administrator's rights, to do what an attacker or a fault does."""
         if self.cluster:
-            return create_engine(self.cluster.url("sidecar"), isolation_level="AUTOCOMMIT")
+            return create_engine(self.cluster.url("sidecar"), isolation_level="AUTOCOMMIT", pool_pre_ping=True)
         return create_engine(f"sqlite:///{self.folder / 'state.db'}", connect_args={"timeout": START_SECONDS})
+
+    @property
+    def serve_pid(self) -> int:
+        """Process id of ``sidecar serve``, whoever started it."""
+        child = self.processes.get("serve")
+        found = child.pid if child else self.running().get("serve")
+        if found is None:
+            raise DemoFailed(f"{self.folder}: nothing serves here")
+        return found
 
     def reload(self) -> None:
         """Have ``sidecar serve`` start its children anew."""
-        os.kill(self.processes["serve"].pid, signal.SIGHUP)
+        os.kill(self.serve_pid, signal.SIGHUP)
 
     def running(self) -> dict[str, int | None]:
         """Process ids that ``sidecar serve`` publishes."""
@@ -240,20 +252,35 @@ def build(folder: Path, choice: Choice, tell: Callable[[str], None]) -> Iterator
 
 @contextlib.contextmanager
 def again(folder: Path, choice: Choice, tell: Callable[[str], None]) -> Iterator[World]:
-    """Run the world that an earlier demo made, for the length of the ``with``.
+    """Run the world that an earlier demo made, for the length of the ``with``; one that runs is left running.
 
     Raises:
         DemoFailed: there is none, or it was made for another choice.
     """
     world = _remembered(folder.resolve(), choice)
+    if world.choice.database == "postgresql":
+        world.cluster = PostgresCluster(world.folder / "postgres")
+    if _is_served(world):
+        world.idp_url = (world.folder / IDP_ADDRESS).read_text(encoding="ascii")
+        tell("on the world that is being served")
+        yield world
+        return
     with _ended(world):
-        if world.choice.database == "postgresql":
-            world.cluster = PostgresCluster(world.folder / "postgres")
+        if world.cluster:
             world.cluster.start()
         _identity_provider(world)
         tell("sidecar serve, on the world that is there")
         start_serving(world)
         yield world
+
+
+def _is_served(world: World) -> bool:
+    """Whether another demo serves this world: sidecar and identity provider answer where they said they would."""
+    if world.running().get("serve") is None or not _answers(world.folder / IDP_ADDRESS):
+        return False
+    with contextlib.suppress(OSError):
+        return world.ask("GET", "/healthz").status == 200
+    return False
 
 
 @contextlib.contextmanager
@@ -323,7 +350,7 @@ def _databases(world: World) -> None:
 
 
 def _identity_provider(world: World) -> None:
-    address = world.folder / "idp.url"
+    address = world.folder / IDP_ADDRESS
     before = address.read_text(encoding="ascii") if address.exists() else ""
     world.processes["idp"] = spawn([sys.executable, "-m", "sidecar.demo.idp", str(world.folder)])
     wait_for("the identity provider's start", lambda: _answers(address))
@@ -453,9 +480,10 @@ def ready(world: World) -> bool:
     Raises:
         DemoFailed: it has ended.
     """
-    if world.processes["serve"].poll() is not None:
+    child = world.processes.get("serve")
+    if child and child.poll() is not None:
         said = world.log.read_text(encoding="utf-8").strip().splitlines() or ["nothing"]
-        raise DemoFailed(f"sidecar serve ended with status {world.processes['serve'].returncode}: {said[-1]}")
+        raise DemoFailed(f"sidecar serve ended with status {child.returncode}: {said[-1]}")
     try:
         return all(_whole(world.ask("GET", "/readyz")) for _ in range(READY_ANSWERS))
     except OSError:

@@ -17,7 +17,7 @@ from sidecar.demo.legacy import OPEN, SEALED
 from sidecar.demo.people import LI, SCHOOL, WANG, Person
 from sidecar.demo.story import CASE, POLICE_CASE, VETTING
 from sidecar.demo.world import World, ready, wait_for
-from tests.support.deployment import Books, databases_open, deployment, letter, post, question, send
+from tests.support.deployment import Books, letter, post, question, send
 
 pytestmark = pytest.mark.functional
 
@@ -28,9 +28,8 @@ NEVER_REGISTERED = "91350100M000100Y43"
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    with deployment() as running:
-        yield running
+def world(postgresql_world: World) -> World:
+    return postgresql_world
 
 
 @pytest.fixture(scope="module")
@@ -267,10 +266,7 @@ def finish_minute(world: World) -> None:
     """SIGHUP: the workers start anew, and record the attempts that they counted."""
     before = world.running().get("gateway")
     world.reload()
-    wait_for(
-        "the reload",
-        lambda: world.running().get("gateway") not in {None, before} and ready(world) and databases_open(world),
-    )
+    wait_for("the reload", lambda: world.running().get("gateway") not in {None, before} and ready(world))
 
 
 def test_a_token_without_the_role_is_refused_recorded_and_alerted(world: World, books: Books) -> None:

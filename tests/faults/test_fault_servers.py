@@ -13,21 +13,14 @@ from sidecar.demo.legacy import OPEN
 from sidecar.demo.people import WANG
 from sidecar.demo.story import VETTING
 from sidecar.demo.world import World, ready, wait_for
-from tests.support.deployment import Books, databases_open, deployment, letter, post, question, scalar
+from tests.support.deployment import Books, letter, post, question, scalar
 
 pytestmark = pytest.mark.functional
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    with deployment() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def wasm_world() -> Iterator[World]:
-    with deployment("sqlite", "wasm") as running:
-        yield running
+def world(postgresql_world: World) -> World:
+    return postgresql_world
 
 
 @contextmanager
@@ -53,7 +46,7 @@ def failed(answer: Answer, status: int, code: str) -> None:
 
 
 def works_again(world: World) -> None:
-    wait_for("the fault's end", lambda: ready(world) and databases_open(world))
+    wait_for("the fault's end", lambda: ready(world))
     answer = ask(world)
     assert (answer.status, answer.json()["count"]) == (200, 1)
 
@@ -71,19 +64,19 @@ def test_opa_down_denies_is_recorded_and_alerted(world: World) -> None:
     works_again(world)
 
 
-def test_a_foreign_revision_denies_is_recorded_and_alerted(wasm_world: World) -> None:
-    with reading(wasm_world) as books:
-        with faults.revision_swapped(wasm_world):
-            assert wasm_world.ask("GET", "/readyz").status == 503
-            failed(ask(wasm_world), 503, "revision-unapproved")
-        wait_for("the revision's return", lambda: ready(wasm_world))
+def test_a_foreign_revision_denies_is_recorded_and_alerted(sqlite_world: World) -> None:
+    with reading(sqlite_world) as books:
+        with faults.revision_swapped(sqlite_world):
+            assert sqlite_world.ask("GET", "/readyz").status == 503
+            failed(ask(sqlite_world), 503, "revision-unapproved")
+        wait_for("the revision's return", lambda: ready(sqlite_world))
         news = books.news()
         assert ("error", ["revision-unapproved"]) in news.outcomes()
         assert "sealed-records.fault.revision-unapproved.v1" in news.alerts()
-    works_again(wasm_world)
+    works_again(sqlite_world)
 
 
-@pytest.mark.parametrize("which", ["world", "wasm_world"])
+@pytest.mark.parametrize("which", ["postgresql_world", "sqlite_world"])
 def test_nothing_is_released_while_the_ledger_cannot_commit(which: str, request: pytest.FixtureRequest) -> None:
     world: World = request.getfixturevalue(which)
     token = world.token(WANG)

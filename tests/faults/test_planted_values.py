@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
@@ -15,26 +14,10 @@ from sidecar.demo import faults, legacy
 from sidecar.demo.people import LI, WANG, ZHOU
 from sidecar.demo.story import CASE, POLICE_CASE, VETTING
 from sidecar.demo.world import World, ready, wait_for
-from sidecar.serve.process import end
-from tests.support.deployment import Books, databases_open, deployment, letter, post, question
+from tests.support.deployment import Books, letter, post, question
+from tests.support.planted import PLANTED, SEALED, SENT
 
 pytestmark = pytest.mark.functional
-
-SEALED = replace(
-    legacy.SEALED, AJBH="AJ-PLANT-7Q3X9", XM="卞藏锋𠮷", CSRQ="20060317", FARQ="20230419", JARQ="20240623",
-    ZM="栽植罪名壹贰叁", JTZZ="栽植县隐名镇匿迹路73019号", BZ="栽植备注：某某于某日某地行某事。".encode("gb18030"),
-    SFZH=legacy.citizen_number("20050601", 731), XH=730197411,
-)  # fmt: skip
-"""Sealed; its codes must be the legacy system's own, so that it is mapped."""
-
-STRANGE = replace(
-    SEALED, AJBH="AJ-STRANGE-8W4Y", XB="𠀁", AJLB="𠀂𠀃", XZDM="𠀄𠀅", XQ_YUE=730197422, MCBZ="𠀆", FCBJ="𠀇", GTFZ="𠀈",
-    FMBJ="𠀉", XH=730197433,
-)  # fmt: skip
-"""The same person's row that cannot be mapped: every code is planted. It is withheld."""
-
-SENT = SEALED.SFZH
-"""The inquirer sends it; it is judged by itself."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +68,7 @@ def units(spoken: str) -> Iterable[int]:
 def plants() -> Plants:
     """Every column of both rows that holds a value of its own; a single ASCII digit tells nothing."""
     values = {}
-    for case in (SEALED, STRANGE):
+    for case in PLANTED:
         for field in fields(case):
             value = getattr(case, field.name)
             raw = value if isinstance(value, bytes) else str(value).encode()
@@ -98,26 +81,8 @@ def plants() -> Plants:
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(legacy, "TOLD", (*legacy.TOLD, SEALED, STRANGE))
-        with deployment(SIDECAR_LOGGING__LEVEL="debug") as running:
-            assert running.cluster is not None
-            for setting in ("log_statement = 'all'", "log_parameter_max_length = 0", "log_min_messages = 'info'"):
-                running.cluster.execute(f"ALTER SYSTEM SET {setting}")
-            running.cluster.execute("SELECT pg_reload_conf()")
-            log_to_file(running)
-            yield running
-
-
-def log_to_file(world: World) -> None:
-    """Start ``sidecar serve`` again, its output and its children's in a file."""
-    end(world.processes["serve"], 60)
-    with (world.folder / "serve.log").open("wb") as log:
-        world.processes["serve"] = subprocess.Popen(
-            world.command("serve"), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-    wait_for("the sidecar's start", lambda: ready(world) and databases_open(world))
+def world(postgresql_world: World) -> World:
+    return postgresql_world
 
 
 def asked(world: World) -> Iterator[bytes]:
@@ -191,7 +156,7 @@ def test_planted_values_are_in_no_answer_log_metric_or_state(world: World) -> No
     books.state.dispose()
     world.folder.joinpath("answers").write_bytes(b"\n".join(answers))
     written = dict(files(world))
-    assert b"inquiry-failed" in written["serve.log"], "the sidecar logged nothing"
+    assert b"inquiry-failed" in written["sidecar.log"], "the sidecar logged nothing"
     assert b"T_AJXX" in written["postgres.log"], "PostgreSQL logged no statement"
     stored = list(state_bytes(world))
     assert len(stored) > 20

@@ -12,7 +12,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from sidecar.demo.exchange import Answer, parse
 from sidecar.demo.people import DATABASE, DEPLOYMENT, ZHOU, Person
 from sidecar.demo.postgres import PostgresCluster, available
 from sidecar.demo.story import Purpose
-from sidecar.demo.world import READY_ANSWERS, Choice, World, build, wait_for
+from sidecar.demo.world import Choice, World, build, wait_for
 from sidecar.keys.jwk import public_jwk
 from tests.support.opa import opa_path
 
@@ -40,29 +40,35 @@ _numbers = itertools.count(1)
 
 
 @contextlib.contextmanager
-def deployment(database: str = "postgresql", engine: str = "opa", **environment: str) -> Iterator[World]:
-    """A running deployment with a small county; nothing of it is left afterwards. ``environment``: further settings."""
+def deployment(
+    database: str = "postgresql", engine: str = "opa", *, more: Sequence[legacy.Case] = (), **environment: str
+) -> Iterator[World]:
+    """A running deployment with a small county; nothing of it is left afterwards.
+
+    Args:
+        database: postgresql | sqlite.
+        engine: opa | wasm.
+        more: rows beside those of the story.
+        environment: further settings.
+    """
     folder = Path(tempfile.mkdtemp(prefix="world-", dir="/tmp"))
     folder.chmod(0o755)  # PostgreSQL's user passes through it
     choice = Choice(database, engine, str(opa_path()) if engine == "opa" else "")
+    told = (*legacy.TOLD, *more)
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(legacy, "PERSONS", len({case.SFZH for case in legacy.TOLD}))
-            patch.setenv("SIDECAR_POLICY__TIMEOUT_MS", "10000")  # a busy machine is no fault
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            with build(folder / "w", choice, lambda _: None) as world:
-                wait_for("the databases", lambda: databases_open(world))
-                yield world
+        with contextlib.ExitStack() as running:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(legacy, "TOLD", told)
+                patch.setattr(legacy, "PERSONS", len({case.SFZH for case in told}))
+                patch.setenv("SIDECAR_POLICY__TIMEOUT_MS", "10000")  # a busy machine is no fault
+                for name, value in environment.items():
+                    patch.setenv(name, value)
+                world = running.enter_context(build(folder / "w", choice, lambda _: None))
+            yield world
     finally:
         if available():
             PostgresCluster(folder / "w" / "postgres").stop("immediate")
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def databases_open(world: World) -> bool:
-    """Whether every worker, as far as chance asks each, has opened its databases."""
-    return all(world.ask("GET", "/readyz").json()["checks"]["databases"] for _ in range(READY_ANSWERS))
 
 
 @dataclass(frozen=True, slots=True)
