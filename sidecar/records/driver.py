@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -60,13 +61,14 @@ C = TypeVar("C", bound=Closable)
 
 
 class Pool(Generic[C]):
-    """At most ``size`` connections, made on demand, handed out in turn."""
+    """At most ``size`` connections, made on demand; the one used last comes first, so that few are kept busy."""
 
     def __init__(self, connect: Callable[[], C], size: int, wait_seconds: float) -> None:
         self._connect = connect
         self._wait = wait_seconds
         self._closed = False
-        self._slots: SimpleQueue[C | None] = SimpleQueue()  # None: room for a new connection
+        self._idle: deque[C] = deque()
+        self._slots: SimpleQueue[None] = SimpleQueue()  # the right to use a connection, idle or new
         for _ in range(size):
             self._slots.put(None)
 
@@ -78,26 +80,33 @@ class Pool(Generic[C]):
             DatabaseUnavailable: a new one could not be made, or the pool is closed.
         """
         try:
-            connection = self._slots.get(timeout=self._wait)
+            self._slots.get(timeout=self._wait)
         except Empty:
             raise DatabaseTimeout("no connection became free in time") from None
-        if self._closed:
-            self._slots.put(connection)
-            raise DatabaseUnavailable("the connector is closed")
-        if connection is not None:
-            return connection, True
         try:
-            return self._connect(), False
+            return self._used() or (self._new(), False)
         except BaseException:
-            self._slots.put(connection)
+            self._slots.put(None)
             raise
+
+    def _new(self) -> C:
+        if self._closed:
+            raise DatabaseUnavailable("the connector is closed")
+        return self._connect()
+
+    def _used(self) -> tuple[C, bool] | None:
+        try:
+            return self._idle.pop(), True
+        except IndexError:
+            return None
 
     def give(self, connection: C) -> None:
         """Give a sound connection back."""
         if self._closed:
             self.drop(connection)
         else:
-            self._slots.put(connection)
+            self._idle.append(connection)
+            self._slots.put(None)
 
     def drop(self, connection: C) -> None:
         """Close a broken connection, and the idle ones: they broke with it (a restart of the server)."""
@@ -111,13 +120,5 @@ class Pool(Generic[C]):
         self._close_idle()
 
     def _close_idle(self) -> None:
-        taken = 0
-        try:
-            while True:
-                idle = self._slots.get_nowait()
-                taken += 1
-                if idle is not None:
-                    idle.close()
-        except Empty:
-            for _ in range(taken):
-                self._slots.put(None)
+        while (found := self._used()) is not None:
+            found[0].close()
