@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sidecar.law.age import LEAP_DAY, LEAP_SHIFT
+from sidecar.law.age import LEAP_BIRTHDAYS, LEAP_DAY, LEAP_SHIFT
 from sidecar.policy.types import (
     SENTENCE_LIFE_OR_DEATH,
     SENTENCE_UNKNOWN,
@@ -49,6 +49,7 @@ from sidecar.records.expr import (
 )
 from sidecar.records.memo import Memo
 from sidecar.records.python import compile_page
+from sidecar.records.simplify import case, either, every, member, negated
 
 SEALED_KEYS = "sealed_keys"
 UNSEALED_KEYS = "unsealed_keys"
@@ -57,7 +58,7 @@ UNSEALED_KEYS = "unsealed_keys"
 _MONTHS_OF_ITS_OWN = ("imprisonment", "detention", "surveillance")
 _LIFE_OR_DEATH = ("life", "death")
 _WITHOUT_TERM = ("fine", "exempted")
-_CENTURY = 19_000_000
+_CENTURY = "19"
 """R23: a number of 15 digits means 19yy."""
 
 
@@ -78,9 +79,9 @@ def expressions(catalog: c.Catalog, parameters: LegalParameters) -> dict[str, Ex
         "kind": _coded(maps.kind, RecordKind.UNKNOWN),
         "main_acts": _coded(maps.main_acts, MainActs.UNKNOWN),
         "minor": _minor(catalog, parameters),
-        "seal_mark": Or((_mark(maps.seal_mark), InBound(key, SEALED_KEYS))),
+        "seal_mark": either((_mark(maps.seal_mark), InBound(key, SEALED_KEYS))),
         "sentence_months": _months(maps.sentence_months, penalty),
-        "unsealed": Or((_unsealed(maps.unsealing), InBound(key, UNSEALED_KEYS))),
+        "unsealed": either((_unsealed(maps.unsealing), InBound(key, UNSEALED_KEYS))),
     }
 
 
@@ -136,17 +137,17 @@ def _months(term: c.Term | None, penalty: Expr) -> Expr:
         return Literal(SENTENCE_UNKNOWN)
     months = IntegerOf(Text(term.column))
     codes = tuple(code for code in term.unknown if code is not None)
-    known = And((
-        In(penalty, _MONTHS_OF_ITS_OWN),
+    known = every((
+        member(penalty, _MONTHS_OF_ITS_OWN),
         Compare("gt", months, Literal(0)),
         Compare("lt", months, Literal(SENTENCE_LIFE_OR_DEATH)),
-        Not(In(Text(term.column), codes)),
+        negated(member(Text(term.column), codes)),
     ))  # fmt: skip
-    return Case(
+    return case(
         (
-            (In(penalty, _LIFE_OR_DEATH), Literal(SENTENCE_LIFE_OR_DEATH)),
-            (In(penalty, _WITHOUT_TERM), Literal(0)),
             (known, months),
+            (member(penalty, _LIFE_OR_DEATH), Literal(SENTENCE_LIFE_OR_DEATH)),
+            (member(penalty, _WITHOUT_TERM), Literal(0)),
         ),
         Literal(SENTENCE_UNKNOWN),
     )
@@ -154,13 +155,12 @@ def _months(term: c.Term | None, penalty: Expr) -> Expr:
 
 def _exempted(maps: c.AttributeMap, penalty: Expr) -> Expr:
     """Unknown is exempted, which seals (S3)."""
-    by_penalty = In(penalty, ("exempted", "unknown", "other"))
     if maps.exempted is not None:
         flag = Not(In(Text(maps.exempted.column), maps.exempted.no))
-        return Or((flag, Compare("eq", penalty, Literal("exempted"))))
+        return either((flag, member(penalty, ("exempted",))))
     if maps.sentence_months is None or maps.sentence_months.kind_from is None:
         return TRUE
-    return by_penalty
+    return member(penalty, ("exempted", "unknown", "other"))
 
 
 def _unsealed(decision: c.Unsealing | None) -> Expr:
@@ -206,19 +206,16 @@ def _minor(catalog: c.Catalog, parameters: LegalParameters) -> Expr:
         return Literal(str(Minor.UNKNOWN))
     birth = date(maps.birth)
     acts = [(date(o), Compare("ne", Text(o.column), Literal("")) if o.optional else None) for o in maps.offences]
-    doubt = [Compare("eq", birth, Literal(NO_DATE)), _contradicts(catalog.subject.person_id, birth)]
+    doubt = [Compare("eq", birth, Literal(NO_DATE)), _contradicts(catalog.subject.person_id, maps.birth, birth)]
     # An offence before birth is contradictory (R3); one that is no date is smaller than any birth.
     doubt += [_stated(stated, Compare("lt", day, birth)) for day, stated in acts]
-    adult = [_stated(stated, _adult(birth, day, parameters)) for day, stated in acts]
-    minor = [_stated(stated, Not(_adult(birth, day, parameters))) for day, stated in acts]
-    return Case(
-        (
-            (Or(tuple(doubt)), Literal(str(Minor.UNKNOWN))),
-            (And((Or(tuple(adult)), Or(tuple(minor)))), Literal(str(Minor.STRADDLES))),
-            (Or(tuple(minor)), Literal(str(Minor.YES))),
-        ),
-        Literal(str(Minor.NO)),
-    )
+    some_adult = either(_stated(stated, _adult(birth, day, parameters)) for day, stated in acts)
+    some_minor = either(_stated(stated, Not(_adult(birth, day, parameters))) for day, stated in acts)
+    # A single act lies on one side.
+    young: Expr = Literal(str(Minor.YES))
+    if len(acts) > 1:
+        young = case(((some_adult, Literal(str(Minor.STRADDLES))),), young)
+    return case(((either(doubt), Literal(str(Minor.UNKNOWN))), (some_minor, young)), Literal(str(Minor.NO)))
 
 
 def _stated(stated: Expr | None, part: Expr) -> Expr:
@@ -227,17 +224,18 @@ def _stated(stated: Expr | None, part: Expr) -> Expr:
 
 def _adult(birth: Expr, offence: Expr, parameters: LegalParameters) -> Expr:
     """``law.age.adult_at`` as a tree (S5, R4)."""
-    years = Literal(parameters.majority_years * 10000)
-    age = Arithmetic("sub", offence, birth)
-    plain = Compare("gt", age, years)
-    if parameters.leap_birthday == "0228":
-        return plain
-    if parameters.leap_birthday != "0301":
+    if parameters.leap_birthday not in LEAP_BIRTHDAYS:
         raise ValueError(f"leap_birthday: expected 0301 or 0228, got {parameters.leap_birthday!r}")
-    leapling = Compare("eq", Arithmetic("mod", birth, Literal(10000)), Literal(LEAP_DAY))
-    shifted = Compare("gt", age, Literal(parameters.majority_years * 10000 + LEAP_SHIFT))
-    of_age = Arithmetic("sub", Arithmetic("div", birth, Literal(10000)), Literal(-parameters.majority_years))
-    return Case(((And((leapling, Not(_leap_year(of_age)))), shifted),), plain)
+    years = parameters.majority_years
+    least: Expr = Literal(years * 10000)
+    if parameters.leap_birthday == "0301":
+        shifted: Expr = Compare("eq", Arithmetic("mod", birth, Literal(10000)), Literal(LEAP_DAY))
+        # Whoever is born on a leap day comes of age in a leap year only where the years are a multiple of 4.
+        if years % 4 == 0:
+            of_age = Arithmetic("sub", Arithmetic("div", birth, Literal(10000)), Literal(-years))
+            shifted = And((shifted, Not(_leap_year(of_age))))
+        least = Case(((shifted, Literal(years * 10000 + LEAP_SHIFT)),), least)
+    return Compare("gt", Arithmetic("sub", offence, birth), least)
 
 
 def _leap_year(year: Expr) -> Expr:
@@ -247,17 +245,26 @@ def _leap_year(year: Expr) -> Expr:
     return Or((And((divided(4), Not(divided(100)))), divided(400)))
 
 
-def _contradicts(person_id: str | None, birth: Expr) -> Expr:
-    """R3: a citizen number of 18 or 15 digits whose birth date is another one."""
+def _contradicts(person_id: str | None, column: c.DateColumn, birth: Expr) -> Expr:
+    """R3: a citizen number of 18 or 15 digits whose birth date is another one; for a real birth date."""
     if person_id is None:
         return FALSE
-    number = Text(person_id)
+    number, text = Text(person_id), Text(column.column)
     written = In(AfterDigits(number), ("", "X", "x"))
     of_18 = Compare("ne", Substring(number, 18, 1), Literal(""))
     of_15 = Compare("ne", Substring(number, 15, 1), Literal(""))
-    long = Compare("ne", DateOf(Substring(number, 7, 8)), birth)
-    short = Compare("ne", IntegerOf(Substring(number, 7, 6)), Arithmetic("sub", birth, Literal(_CENTURY)))
-    return And((written, Case(((of_18, long), (of_15, short)), FALSE)))
+    if column.format == "YYYYMMDD":
+        # The text of a real date is its eight digits: nothing needs to be parsed.
+        long: Expr = Compare("ne", Substring(number, 7, 8), text)
+        century = Compare("ne", Substring(text, 1, 2), Literal(_CENTURY))
+        short: Expr = Or((Compare("ne", Substring(number, 7, 6), Substring(text, 3, 6)), century))
+    else:
+        long = Compare("ne", IntegerOf(Substring(number, 7, 8)), birth)
+        short = Compare(
+            "ne", IntegerOf(Substring(number, 7, 6)), Arithmetic("sub", birth, Literal(int(_CENTURY) * 10**6))
+        )
+    # Most numbers agree: whether the rest of one is written as it should be is asked last.
+    return And((Case(((of_18, long), (of_15, short)), FALSE), written))
 
 
 Derive = Callable[[Sequence[Leaves], Bound], list[tuple[Attributes, bool]]]

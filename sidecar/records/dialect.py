@@ -1,14 +1,18 @@
 """The SQL interpreter of expression trees, layered so that no database computes a parsed date twice (P4).
 
-A tree becomes columns of nested sub-selects: texts of the leaves, guarded integers, dates, then the rest. ``OFFSET 0``
-keeps planners from flattening them, and ``CASE`` orders what a guard must come before: PostgreSQL's CAST of junk raises.
+A tree becomes columns of nested sub-selects: texts of the leaves, guarded integers, dates, what is used more than once,
+then the rest. ``OFFSET 0`` keeps planners from flattening them, and ``CASE`` orders what a guard must come before:
+PostgreSQL's CAST of junk raises. Every node and sub-select costs at each execution: there is none without need.
 Booleans are 1 and 0. Constants stand in the statement (they come from the approved catalog); data is always bound.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import calendar
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -30,8 +34,10 @@ from sqlalchemy import (
 from sqlalchemy import Text as SqlText
 from sqlalchemy.sql import operators
 
+from sidecar.law.age import LEAP_DAY
 from sidecar.law.days import FIRST_YEAR
 from sidecar.records import expr as e
+from sidecar.records.simplify import size
 
 Sql = ColumnElement[Any]
 
@@ -69,10 +75,23 @@ def constant(value: str | int | bool) -> Sql:
     return literal_column(str(int(value)), Integer)
 
 
+_WORTH_A_COLUMN = 5
+"""Nodes of a tree that is rather computed once, in a sub-select, than at each use."""
+
+_COMMON_YEAR = 2001
+_LATE_DAYS = tuple(
+    month * 100 + day for month in range(1, 13) for day in range(29, calendar.monthrange(_COMMON_YEAR, month)[1] + 1)
+)
+"""Days of a common year, as month·100 + day, that not every month has."""
+
 _MIRROR: Mapping[str, Callable[[Any, Any], Any]] = {
     "eq": operators.eq, "ne": operators.ne, "lt": operators.lt, "le": operators.le, "gt": operators.gt, "ge": operators.ge,
     "sub": operators.sub, "div": operators.floordiv, "mod": operators.mod,
 }  # fmt: skip
+
+
+_Made = tuple[Callable[[FromClause], Sql], frozenset[str]]
+"""What makes a column over a sub-select, and the names of the columns that it reads there."""
 
 
 @dataclass(slots=True)
@@ -85,38 +104,83 @@ class Layers:
     dialect: Dialect
     columns: list[str]
     integers: list[e.IntegerOf | e.DateOf] = field(default_factory=list)
+    shared: list[e.Expr] = field(default_factory=list)
 
-    def collect(self, tree: e.Expr) -> None:
-        """Give every parsed number and date of a tree a column of its own."""
+    def collect(self, trees: Iterable[e.Expr]) -> None:
+        """Give every parsed number and date, and what the trees have in common, a column of its own."""
+        uses: Counter[e.Expr] = Counter()
+        for tree in trees:
+            _count(tree, uses)
+        self.integers = [tree for tree in uses if isinstance(tree, e.IntegerOf | e.DateOf)]
+        self.shared = [
+            tree
+            for tree, count in uses.items()
+            if count > 1 and size(tree) >= _WORTH_A_COLUMN and not isinstance(tree, e.KeyText)
+        ]
+
+    def source(self, base: FromClause, trees: Iterable[e.Expr], passed: Collection[str]) -> FromClause:
+        """``base`` with parsed numbers (``n<i>``), dates (``d<i>``) and shared values (``c<i>``).
+
+        Args:
+            base: what has the leaves.
+            trees: what is computed over the result.
+            passed: columns of ``base`` that are wanted in it besides.
+        """
+        steps = self._steps()
+        wanted = [frozenset(passed).union(*(self._reads(tree, len(steps)) for tree in trees))]
+        for made in reversed(steps):
+            below = (wanted[0] - made.keys()).union(*(made[name][1] for name in wanted[0] & made.keys()))
+            wanted.insert(0, below)
+        source = base
+        for number, (made, needed) in enumerate(zip(steps, wanted[1:], strict=True)):
+            more = {name: value for name, (value, _) in made.items() if name in needed}
+            kept = [column for column in source.c if column.name in needed]
+            new = (value(source).label(name) for name, value in more.items())
+            source = self.dialect.layer(select(*kept, *new), f"step_{number}")
+        return source
+
+    def _steps(self) -> list[Mapping[str, _Made]]:
+        """Sub-selects from inside out: names of new columns, with what makes them and what they read."""
+        numbers: dict[str, _Made] = {}
+        dates: dict[str, _Made] = {}
+        for i, tree in enumerate(self.integers):
+            numbers[f"n{i}"] = partial(self._number, tree), self._reads(tree.text, 0)
+            if isinstance(tree, e.DateOf):
+                dates[f"d{i}"] = partial(_checked_date, f"n{i}"), frozenset({f"n{i}"})
+        steps: list[Mapping[str, _Made]] = [step for step in (numbers, dates) if step]
+        depths = [self._depth(tree) for tree in self.shared]
+        for depth in sorted(set(depths)):
+            mine = {f"c{i}": tree for i, tree in enumerate(self.shared) if depths[i] == depth}
+            steps.append({name: (partial(self.value, tree), self._reads(tree, depth)) for name, tree in mine.items()})
+        return steps
+
+    def _depth(self, tree: e.Expr) -> int:
+        """How many shared values a shared value stands on."""
+        return max((self._depth(part) + (part in self.shared) for part in e.children(tree)), default=0)
+
+    def _reads(self, tree: e.Expr, depth: int) -> frozenset[str]:
+        """The columns that a tree needs where shared values that stand on fewer than ``depth`` have columns."""
+        if tree in self.shared and self._depth(tree) < depth:
+            return frozenset({f"c{self.shared.index(tree)}"})
         if isinstance(tree, e.IntegerOf | e.DateOf):
-            if tree not in self.integers:
-                self.integers.append(tree)
-            return
-        for child in e.children(tree):
-            self.collect(child)
-
-    def parsed(self, base: FromClause) -> FromClause:
-        """The sub-select with the parsed numbers and dates (``n<i>``) beside all columns of ``base``."""
-        first = select(*base.c, *(self._number(n, base).label(f"n{i}") for i, n in enumerate(self.integers)))
-        numbers = self.dialect.layer(first, "numbers")
-        dates = [i for i, n in enumerate(self.integers) if isinstance(n, e.DateOf)]
-        if not dates:
-            return numbers
-        checked = select(*numbers.c, *(_checked_date(numbers.c[f"n{i}"]).label(f"d{i}") for i in dates))
-        return self.dialect.layer(checked, "dates")
+            return frozenset({f"{'d' if isinstance(tree, e.DateOf) else 'n'}{self.integers.index(tree)}"})
+        if isinstance(tree, e.Text | e.IsNull | e.KeyText):
+            kind = "r" if isinstance(tree, e.IsNull) else "x"
+            return frozenset(f"{kind}{self.columns.index(name)}" for name in e.columns_of(tree))
+        return frozenset().union(*(self._reads(part, depth) for part in e.children(tree)))
 
     def condition(self, tree: e.Expr, source: FromClause) -> Sql:
-        """A boolean tree as an SQL condition over ``source`` (what ``parsed`` gave)."""
+        """A boolean tree as an SQL condition over ``source`` (what the method of that name gave)."""
         if isinstance(tree, e.Literal):
             return true() if tree.value else false()
+        if isinstance(tree, e.Case) or self._column(tree, source) is not None:
+            return self.value(tree, source) == constant(value=True)
         if isinstance(tree, e.Not):
             return ~self.condition(tree.part, source)
         if isinstance(tree, e.And):
             return and_(true(), *(self.condition(part, source) for part in tree.parts))
         if isinstance(tree, e.Or):
             return or_(false(), *(self.condition(part, source) for part in tree.parts))
-        if isinstance(tree, e.Case):
-            return self.value(tree, source) == constant(value=True)
         return self._membership(tree, source)
 
     def _membership(self, tree: e.Expr, source: FromClause) -> Sql:
@@ -134,11 +198,19 @@ class Layers:
 
     def value(self, tree: e.Expr, source: FromClause) -> Sql:
         """A tree as an SQL value over ``source``; booleans as 1 and 0."""
-        if isinstance(tree, e.Literal):
-            return constant(tree.value)
+        column = self._column(tree, source)
+        return self._computed(tree, source) if column is None else column
+
+    def _column(self, tree: e.Expr, source: FromClause) -> Sql | None:
+        """The column of a number, date or shared value, where ``source`` has it already."""
         if isinstance(tree, e.IntegerOf | e.DateOf):
             kind = "d" if isinstance(tree, e.DateOf) else "n"
             return source.c[f"{kind}{self.integers.index(tree)}"]
+        return source.c.get(f"c{self.shared.index(tree)}") if tree in self.shared else None
+
+    def _computed(self, tree: e.Expr, source: FromClause) -> Sql:
+        if isinstance(tree, e.Literal):
+            return constant(tree.value)
         if isinstance(tree, e.Arithmetic):
             apply = _MIRROR[tree.operator]
             return apply(self.value(tree.left, source), self.value(tree.right, source))  # type: ignore[no-any-return]
@@ -184,28 +256,43 @@ class Layers:
         text = self._text(tree.text, base)
         unknown = constant(e.UNKNOWN_INTEGER)
         if isinstance(tree, e.IntegerOf):
-            lengths = func.length(text).between(constant(1), constant(e.MAX_INTEGER_DIGITS))
-            return case((and_(_after_digits(text) == constant(""), lengths), cast(text, Integer)), else_=unknown)
-        size = func.length(text) == constant(10 if tree.dashed else 8)
+            return case((_digits(text, 1, e.MAX_INTEGER_DIGITS), cast(text, Integer)), else_=unknown)
         if not tree.dashed:
-            return case((and_(_after_digits(text) == constant(""), size), cast(text, Integer)), else_=unknown)
+            return case((_digits(text, 8, 8), cast(text, Integer)), else_=unknown)
         year, month, day = (
             func.substr(text, constant(s), constant(n), type_=SqlText) for s, n in ((1, 4), (6, 2), (9, 2))
         )
         dashes = [func.substr(text, constant(at), constant(1)) == constant("-") for at in (5, 8)]
         digits = year.concat(month).concat(day)
-        return case((and_(size, *dashes, _after_digits(digits) == constant("")), cast(digits, Integer)), else_=unknown)
+        fits = func.length(text) == constant(10)
+        return case((and_(fits, *dashes, _digits(digits, 8, 8)), cast(digits, Integer)), else_=unknown)
 
 
 def _after_digits(text: Sql) -> Sql:
     return func.ltrim(text, constant("0123456789"), type_=SqlText)
 
 
-def _checked_date(number: Sql) -> Sql:
-    """The number where it is a real date, else 0."""
-    c = constant
-    year, month, day = number // c(10000), number // c(100) % c(100), number % c(100)
-    leap = or_(and_(year % c(4) == c(0), year % c(100) != c(0)), year % c(400) == c(0))
-    last = case((month.in_([c(4), c(6), c(9), c(11)]), c(30)), (month != c(2), c(31)), (leap, c(29)), else_=c(28))
-    real = and_(number >= c(FIRST_YEAR * 10000), month.between(c(1), c(12)), day.between(c(1), last))
-    return case((real, number), else_=c(e.NO_DATE))
+def _digits(text: Sql, least: int, most: int) -> Sql:
+    """Whether a text is ASCII digits, of a length between two numbers; the length first, which costs little."""
+    length = func.length(text)
+    fits = length == constant(least) if least == most else length.between(constant(least), constant(most))
+    return and_(fits, _after_digits(text) == constant(""))
+
+
+def _count(tree: e.Expr, uses: Counter[e.Expr]) -> None:
+    """Count the uses of parts; parts of what is used again count once. A key's text stays where it is used, if ever."""
+    uses[tree] += 1
+    if uses[tree] == 1 and not isinstance(tree, e.IntegerOf | e.DateOf):
+        for child in e.children(tree):
+            _count(child, uses)
+
+
+def _checked_date(name: str, source: FromClause) -> Sql:
+    """A column's number where it is a real date, else 0; most days need no calendar."""
+    number, c = source.c[name], constant
+    in_every_month = and_((number % c(10000)).between(c(101), c(1228)), (number % c(100)).between(c(1), c(28)))
+    late = (number % c(10000)).in_(list(map(c, _LATE_DAYS)))
+    # The year's remainders and 29 February in one: 10000 divides 40000, 1000000 and 4000000.
+    leap = and_(number % c(40000) == c(LEAP_DAY), number % c(1000000) != c(LEAP_DAY))
+    real = or_(in_every_month, late, leap, number % c(4000000) == c(LEAP_DAY))
+    return case((and_(number >= c(FIRST_YEAR * 10000), real), number), else_=c(e.NO_DATE))

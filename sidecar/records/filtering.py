@@ -1,4 +1,4 @@
-"""The revision's compiled filter as an SQL condition over the attribute columns, joined with a request's views (P3, P4).
+"""The revision's compiled filter as one condition over the attributes' trees, joined with a request's views (P3, P4).
 
 What must not be seen is not even read: *(open ∧ its class has an open view) ∨ (not open ∧ its class has a sealed view)*.
 It is safe because no attribute is ever null.
@@ -6,27 +6,26 @@ It is safe because no attribute is ever null.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, not_, or_, true
-from sqlalchemy.sql import operators
-
 from sidecar.codes import FieldClass, View
 from sidecar.policy.types import Comparison, Conjunction, Disjunction, FilterNode, Views
-from sidecar.records.dialect import constant
+from sidecar.records import expr as e
+from sidecar.records.simplify import either, every, member, negated, values_of
 
-Columns = Mapping[str, ColumnElement[Any]]
+Trees = Mapping[str, e.Expr]
 
 COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
-    "eq": operators.eq,
-    "ne": operators.ne,
-    "lt": operators.lt,
-    "le": operators.le,
-    "gt": operators.gt,
-    "ge": operators.ge,
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "lt": operator.lt,
+    "le": operator.le,
+    "gt": operator.gt,
+    "ge": operator.ge,
 }
-"""Operators of a filter's comparison, on Python values and SQL columns alike."""
+"""Operators of a filter's comparison, on Python values."""
 
 
 def shown_classes(table: Mapping[str, View]) -> tuple[str, ...]:
@@ -40,32 +39,33 @@ def shown_fields(views: Views) -> frozenset[FieldClass]:
     return frozenset().union(*(views.fields.get(view, frozenset()) for view in used))
 
 
-def condition(node: FilterNode, columns: Columns) -> ColumnElement[bool]:
-    """The filter over attribute columns (booleans as 1 and 0)."""
+def condition(node: FilterNode, trees: Trees) -> e.Expr:
+    """The filter over the attributes' trees, shortened."""
     if isinstance(node, Comparison):
-        return _comparison(node, columns)
+        return _comparison(node, trees[node.attribute])
     if isinstance(node, Conjunction):
-        return and_(true(), *(condition(part, columns) for part in node.parts))
+        return every(condition(part, trees) for part in node.parts)
     if isinstance(node, Disjunction):
-        return or_(false(), *(condition(part, columns) for part in node.parts))
-    return not_(condition(node.part, columns))
+        return either(condition(part, trees) for part in node.parts)
+    return negated(condition(node.part, trees))
 
 
-def _comparison(node: Comparison, columns: Columns) -> ColumnElement[bool]:
-    column = columns[node.attribute]
+def _comparison(node: Comparison, tree: e.Expr) -> e.Expr:
     if isinstance(node.value, tuple):
-        return column.in_([constant(value) for value in node.value]) if node.value else false()
-    return COMPARE[node.operator](column, constant(node.value))  # type: ignore[no-any-return]
+        return member(tree, node.value)
+    possible = values_of(tree)
+    if possible is None:
+        return e.Compare(node.operator, tree, e.Literal(node.value))
+    holds = COMPARE[node.operator]
+    return member(tree, [value for value in possible if holds(value, node.value)])
 
 
-def visible(
-    node: FilterNode, open_classes: tuple[str, ...], sealed_classes: tuple[str, ...], columns: Columns
-) -> ColumnElement[bool]:
+def visible(node: FilterNode, open_classes: tuple[str, ...], sealed_classes: tuple[str, ...], trees: Trees) -> e.Expr:
     """What a request may see of the records, by the classes that its views show."""
-    is_open = condition(node, columns)
-    parts = []
-    if open_classes:
-        parts.append(and_(is_open, columns["kind"].in_([constant(name) for name in open_classes])))
-    if sealed_classes:
-        parts.append(and_(not_(is_open), columns["kind"].in_([constant(name) for name in sealed_classes])))
-    return or_(false(), *parts)
+    is_open = condition(node, trees)
+    if_open, if_sealed = member(trees["kind"], open_classes), member(trees["kind"], sealed_classes)
+    if if_sealed == e.FALSE:
+        return every([if_open, is_open])
+    if if_open == e.FALSE:
+        return every([if_sealed, negated(is_open)])
+    return e.Case(((is_open, if_open),), if_sealed)

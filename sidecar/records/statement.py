@@ -1,7 +1,7 @@
 """The one statement of a fetch: compiled once a catalog, revision and shape to SQL text with bind names (P3, P4).
 
 From inside out: the source limited to the target on raw columns (so that the legacy indexes serve), the columns' texts,
-parsed numbers and dates, the attributes, what the views let be seen, then page and total of exactly that.
+parsed numbers and dates, what the attributes share, what the views let be seen, then page and total of exactly that.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from sqlalchemy.sql import operators
 
 from sidecar.codes import FieldClass
 from sidecar.errors import ConfigurationError
-from sidecar.policy.filter import named
 from sidecar.policy.types import FilterNode
 from sidecar.records import catalog as c
 from sidecar.records import expr as e
@@ -184,20 +183,18 @@ class Builder:
         layers = Layers(self.dialect, list(leaves))
         conditions = self._conditions(shape)
         sorts = [field_expr(self.catalog.declared(sort.field)) for sort in shape.sort]
-        needed = {name: self.trees[name] for name in sorted(named(self.open_record) | {"kind"})}
-        trees = (*needed.values(), *(tree for tree, _, _ in conditions), *sorts)
-        for tree in trees:
-            layers.collect(tree)
-        compared = frozenset(self.catalog.source.key).union(*map(e.columns_of, trees))
-        base = self._base(shape, leaves, compared, encoded, source)
-        parsed = layers.parsed(base)
-        derived = self._derived(layers, parsed, needed, sorts, leaves, encoded).where(
-            *(self._compare(layers, parsed, tree, operator, binds) for tree, operator, binds in conditions)
-        )
-        attributes = self.dialect.layer(derived, "attributes")
-        columns = {name: attributes.c[f"a_{name}"] for name in needed}
-        seen = select(*(col for col in attributes.c if not col.name.startswith("a_"))).where(
-            visible(self.open_record, shape.open_classes, shape.sealed_classes, columns)
+        seen_at_all = visible(self.open_record, shape.open_classes, shape.sealed_classes, self.trees)
+        trees = (seen_at_all, *(tree for tree, _, _ in conditions), *sorts)
+        layers.collect(trees)
+        key = self.catalog.source.key
+        compared = frozenset(key).union(*map(e.columns_of, trees))
+        passed = [
+            f"{kind}{i}" for kind, names in (("r", leaves), ("b", encoded), ("x", key)) for i in range(len(names))
+        ]
+        source = layers.source(self._base(shape, leaves, compared, encoded, source), trees, passed)
+        seen = self._seen(layers, source, sorts, leaves, encoded).where(
+            *(self._compare(layers, source, tree, operator, binds) for tree, operator, binds in conditions),
+            layers.condition(seen_at_all, source),
         )
         sql, binds = self.render(self._page(shape, seen, len(leaves), encoded))
         return Statement(sql, binds, leaves, encoded, fields)
@@ -234,8 +231,9 @@ class Builder:
             *(self.dialect.leaf(find(name)).label(f"x{i}") for i, name in enumerate(leaves) if name in compared),
             *(find(self.catalog.released[name].column).label(f"b{i}") for i, name in enumerate(encoded)),
         ]
-        # The inquiry's id is bound and always true, so that the database's own audit can be matched one to one.
-        where = [inquiry.is_not(None), *self._raw(shape, find)]
+        # The inquiry's id is bound and always true, so that the database's own audit can be matched one to one. A
+        # column beside it keeps PostgreSQL from making a plan's node of its own for it.
+        where = [or_(inquiry.is_not(None), find(self.catalog.source.key[0]).is_(None)), *self._raw(shape, find)]
         return self.dialect.layer(select(*columns).select_from(source).where(*where), "texts")
 
     def _raw(self, shape: Shape, find: Callable[[str], ColumnElement[Any]]) -> list[ColumnElement[bool]]:
@@ -287,21 +285,14 @@ class Builder:
             return and_(value != constant(e.UNKNOWN_INTEGER), compared)
         return compared
 
-    def _derived(  # noqa: PLR0917  # one layer of the statement
-        self,
-        layers: Layers,
-        parsed: FromClause,
-        needed: Mapping[str, e.Expr],
-        sorts: list[e.Expr],
-        leaves: tuple[str, ...],
-        encoded: tuple[str, ...],
+    def _seen(
+        self, layers: Layers, source: FromClause, sorts: list[e.Expr], leaves: tuple[str, ...], encoded: tuple[str, ...]
     ) -> Select[Any]:
         return select(
-            *(parsed.c[f"r{i}"] for i in range(len(leaves))),
-            *(parsed.c[f"b{i}"] for i in range(len(encoded))),
-            *(layers.value(tree, parsed).label(f"s{i}") for i, tree in enumerate(sorts)),
-            *(parsed.c[f"x{i}"].label(f"k{i}") for i in range(len(self.catalog.source.key))),
-            *(layers.value(tree, parsed).label(f"a_{name}") for name, tree in needed.items()),
+            *(source.c[f"r{i}"] for i in range(len(leaves))),
+            *(source.c[f"b{i}"] for i in range(len(encoded))),
+            *(layers.value(tree, source).label(f"s{i}") for i, tree in enumerate(sorts)),
+            *(source.c[f"x{i}"].label(f"k{i}") for i in range(len(self.catalog.source.key))),
         )
 
     def _page(self, shape: Shape, seen: Select[Any], leaves: int, encoded: tuple[str, ...]) -> Select[Any]:

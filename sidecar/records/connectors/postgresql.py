@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 from psycopg import pq
 from psycopg.adapt import Loader, Transformer
-from sqlalchemy import ARRAY, ColumnElement, Select, bindparam, cast, collate, func
+from sqlalchemy import ARRAY, ColumnElement, Select, and_, bindparam, cast, collate, func
 from sqlalchemy import Text as SqlText
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
@@ -57,7 +57,9 @@ def _leaf(raw: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _in_bound(item: ColumnElement[Any], name: str) -> ColumnElement[Any]:
-    return item == func.any(cast(bindparam(name), ARRAY(SqlText)))
+    """Where the set is empty, which is common, no key is made of its parts."""
+    keys = cast(bindparam(name), ARRAY(SqlText))
+    return and_(func.cardinality(keys) > constant(0), item == func.any(keys))
 
 
 DIALECT = Dialect("postgresql", _text, _leaf, _in_bound, None)
