@@ -25,11 +25,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sidecar.clock import Clock
 from sidecar.codes import Channel, Code, EntryKind
 from sidecar.errors import LedgerUnavailable, SidecarError
-from sidecar.ledger import merkle
+from sidecar.ledger import merkle, positions
 from sidecar.ledger.build import EntryBuilder, Random, milliseconds, uuid7
 from sidecar.ledger.entry import EntryInvalid, decode
 from sidecar.ledger.projector import Positioned, Projector
-from sidecar.ledger.tables import POSITIONS, STATE, WRITERS
+from sidecar.ledger.tables import STATE, WRITERS
 from sidecar.ledger.types import Effect, EffectRefused, Ledger
 from sidecar.storage.engine import sqlite_file
 
@@ -50,11 +50,6 @@ _FETCH = text(
     "FROM ledger_writers w JOIN ledger_entries e ON e.writer = w.id "
     "AND e.writer_seq > w.integrated_seq AND e.writer_seq <= w.integrated_seq + :batch "
     "WHERE w.fault = '' AND w.active > :since ORDER BY w.id, e.writer_seq"
-)
-_INSERT_ARRAYS = text(
-    "INSERT INTO ledger_positions (position, writer, writer_seq, leaf_hash, entry_id) SELECT * FROM unnest("
-    "CAST(:position AS bigint[]), CAST(:writer AS text[]), CAST(:writer_seq AS bigint[]), CAST(:leaf_hash AS bytea[]), "
-    "CAST(:entry_id AS text[]))"
 )
 _MARK_FAULT = "UPDATE ledger_writers SET fault = %(fault)s WHERE id = %(writer)s AND fault = '' AND {guard}"
 
@@ -265,7 +260,7 @@ class Sequencer:
             if moved.rowcount != 1:
                 raise LedgerUnavailable(f"another sequencer is at work at position {state.size}")
             if entries:
-                _insert(connection, entries)
+                positions.insert(connection, entries)
                 connection.execute(_MOVE_CURSOR, _cursors(heads, now))
                 for projector in self._projectors:
                     projector.project(connection, entries)
@@ -321,22 +316,6 @@ def _merged(runs: Sequence[Sequence[_Head]], batch: int) -> Iterator[_Head]:
         yield head
         if id(head) in ends:
             return
-
-
-def _insert(connection: Connection, entries: Sequence[Positioned]) -> None:
-    """All positions in one statement: on PostgreSQL a call a row would cost more than all else here."""
-    columns = {
-        "position": [entry.position for entry in entries],
-        "writer": [entry.writer for entry in entries],
-        "writer_seq": [entry.writer_seq for entry in entries],
-        "leaf_hash": [entry.leaf_hash for entry in entries],
-        "entry_id": [str(entry.fields.get("id", "")) for entry in entries],
-    }
-    if connection.dialect.name == "postgresql":
-        connection.execute(_INSERT_ARRAYS, columns)
-        return
-    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    connection.execute(POSITIONS.insert(), rows)
 
 
 def _cursors(heads: Sequence[_Head], now: int) -> list[dict[str, Any]]:
