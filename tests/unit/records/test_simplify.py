@@ -1,7 +1,7 @@
 """Shortened trees: they mean what the long ones mean, and what cannot be is left out."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.policy.filter import evaluate
@@ -45,7 +45,8 @@ NODES = st.recursive(
 )
 
 
-@given(NODES, st.lists(r.any_row(), min_size=1, max_size=20))
+@settings(max_examples=40)
+@given(NODES, st.lists(r.any_row(), min_size=1, max_size=8))
 def test_any_filter_says_over_the_columns_what_it_says_of_the_attributes(node, changes):
     holds = compile_one(condition(node, TREES), INDEX)
     for change in changes:
@@ -54,8 +55,9 @@ def test_any_filter_says_over_the_columns_what_it_says_of_the_attributes(node, c
         assert bool(holds(row, NOTHING)) is evaluate(node, attributes)
 
 
+@settings(max_examples=20)
 @given(
-    st.lists(r.any_row(), min_size=1, max_size=20),
+    st.lists(r.any_row(), min_size=1, max_size=8),
     *[st.sets(st.sampled_from(sorted(ATTRIBUTE_DOMAINS["kind"]))).map(tuple)] * 2,
 )
 def test_each_record_is_seen_by_the_view_of_its_side(changes, open_classes, sealed_classes):
