@@ -27,7 +27,7 @@ def insert(connection: Connection, entries: Sequence[Positioned]) -> None:
         (each.position, each.writer, each.writer_seq, each.leaf_hash, str(each.fields.get("id", "")))
         for each in entries
     ]
-    driver: Any = connection.connection.driver_connection
+    driver: Any = connection.connection.dbapi_connection  # a detached one has no driver_connection
     if not isinstance(driver, psycopg.Connection):
         connection.execute(POSITIONS.insert(), [dict(zip(_COLUMNS, row, strict=True)) for row in rows])
         return
