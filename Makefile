@@ -3,6 +3,7 @@
 #   PYTHON          interpreter for the environment in .venv                    (python3)
 #   SIDECAR_TOOLS   where tools are kept between checkouts                      (~/.cache/sidecar-tools)
 #   ONCE=1          `make demo` ends after the story
+#   KILL_ROUNDS     how often `make faults` kills every worker of both deployments  (3)
 #   BENCH           options of the benchmark                                (--rounds 3 --seconds 6 --json bench.json)
 #   DEMO_DB, DEMO_ENGINE   postgresql or sqlite; opa or wasm: force the demo's parts
 
@@ -29,7 +30,7 @@ demo: ## set up, tell the story, serve until Ctrl-C (ONCE=1: end after the story
 	@if [[ "$${DEMO_ENGINE:-}" != wasm ]]; then export SIDECAR_OPA="$(OPA)"; fi; \
 	exec $(BIN)/sidecar demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(DEMO_FOLDER),--folder $(DEMO_FOLDER))
 
-test: lint docs-check policies bundle-check mutants unit conformance functional ## all checks and tests
+test: lint docs-check policies bundle-check mutants unit conformance functional faults ## all checks and tests
 
 tools: ## OPA, Helm and PostgreSQL for the tests
 	@opa="$(OPA)"; [[ -n "$$opa" ]]
@@ -89,7 +90,7 @@ bench-memory: dev tools ## memory of the workers after 20,000 and after 100,000 
 	@$(ENSURE) wrk
 	SIDECAR_OPA="$(OPA)" $(BIN)/python -m tests.benchmarks.memory
 
-faults: dev tools ## kills, dead servers, bad input, planted values (long)
+faults: dev tools ## kills, dead servers, bad input, planted values; KILL_ROUNDS=40 for the long form
 	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/faults -q
 
 clean: ## remove what targets made in the checkout

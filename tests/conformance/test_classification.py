@@ -13,6 +13,8 @@ from sidecar.policy.types import RecordKind, Views
 from sidecar.records.types import PageRequest, RegisterMarks, Row, Subject
 from tests.support.golden import GOLDEN, GoldenWorld, subject
 
+pytestmark = pytest.mark.functional
+
 ALL = {kind.value: View.FULL for kind in RecordKind}
 FIELDS = {View.FULL: frozenset(FieldClass)}
 EVERYTHING = Views(open=ALL, sealed=ALL, fields=FIELDS, joint_dropped=frozenset(), cover_mark=False)

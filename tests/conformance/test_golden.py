@@ -11,6 +11,8 @@ from sidecar.records.catalog import RESERVED
 from sidecar.records.redaction import PUNISHED
 from tests.support.golden import CATALOG, NOBODY, STATUS, Answer, Ask, GoldenWorld, asks
 
+pytestmark = pytest.mark.functional
+
 ASKS = asks()
 CLASSES = {name: field.value for name, field in CATALOG.field_classes().items()}
 SHOWN = {"full": set(CLASSES.values()), "limited": {"crime", "term"}}

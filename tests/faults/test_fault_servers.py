@@ -13,6 +13,7 @@ from sidecar.demo.legacy import OPEN
 from sidecar.demo.people import WANG
 from sidecar.demo.story import VETTING
 from sidecar.demo.world import World, ready, wait_for
+from sidecar.serve.gateway import DRAIN_SECONDS
 from tests.support.deployment import Books, letter, post, question, scalar
 
 pytestmark = pytest.mark.functional
@@ -128,3 +129,13 @@ def test_a_legacy_database_that_is_slow_is_timed_out_and_recorded(world: World) 
         engine.dispose()
         assert books.news().outcomes() == [("error", ["database-timeout"])]
     works_again(world)
+
+
+def test_a_worker_that_is_told_to_end_while_it_starts_ends_at_once(sqlite_world: World) -> None:
+    """Two hangups in a row: the second finds workers that do not serve yet, and need not be killed after their time."""
+    for _ in range(2):
+        before = sqlite_world.running().get("gateway")
+        sqlite_world.reload()
+        gone = {None, before}
+        wait_for("the reload", lambda gone=gone: sqlite_world.running().get("gateway") not in gone, DRAIN_SECONDS / 2)  # type: ignore[misc]
+    works_again(sqlite_world)
