@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import lru_cache
 
 BEIJING = timezone(timedelta(hours=8), "UTC+8")
 """Legal days are Beijing days; China has kept one zone without daylight saving since 1992 (R3)."""
 
+BEIJING_SECONDS = 8 * 3600
+DAY_SECONDS = 24 * 3600
+
 FIRST_YEAR = 1800
 """Years before it are impossible in our records (R23)."""
 
+_EPOCH = date(1970, 1, 1).toordinal()
 _DAY = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})|([0-9]{4})-([0-9]{2})-([0-9]{2})", re.ASCII)
 
 
@@ -25,7 +30,13 @@ def beijing_day(instant: datetime) -> int:
     """
     if instant.tzinfo is None:
         raise ValueError("expected an instant with a zone, got a naive one")
-    return day_of(instant.astimezone(BEIJING).date())
+    return _nth_day(int((instant.timestamp() + BEIJING_SECONDS) // DAY_SECONDS))
+
+
+@lru_cache(maxsize=1024)
+def _nth_day(number: int) -> int:
+    """The day so many days after 1 January 1970."""
+    return day_of(date.fromordinal(_EPOCH + number))
 
 
 def day_of(value: date) -> int:

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import mul
 from typing import Final
 
 from sidecar.law.days import is_day
@@ -138,7 +139,7 @@ def birth_day_of(number: str) -> int:
 
 
 def _complete(first_17: str) -> str:
-    total = sum(weight * int(digit) for weight, digit in zip(CITIZEN_WEIGHTS, first_17, strict=True))
+    total = sum(map(mul, CITIZEN_WEIGHTS, map(int, first_17)))
     return first_17 + CITIZEN_CHECKS[total % 11]
 
 

@@ -24,8 +24,7 @@ def milliseconds(instant: datetime) -> int:
 
 def timestamp(instant: datetime) -> str:
     """The ledger's form of an instant: UTC with milliseconds and ``Z``."""
-    utc = instant.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def uuid7(instant: datetime, random: Random = os.urandom) -> str:

@@ -36,15 +36,14 @@ def redact(fetched: Fetched, classified: Sequence[Classification], views: Views)
         Records in order, the total of all released, and where the next page starts (None at the end).
     """
     records: list[Mapping[str, Any]] = []
-    forms: dict[tuple[View, bool], _Form] = {}
+    forms: dict[tuple[bool, str, bool], _Form | None] = {}
     for row, classification in zip(fetched.rows, classified, strict=True):
-        view = views.view(classification)
-        if view is View.OMITTED:
-            continue
-        form = forms.get((view, row.joint))
-        if form is None:
-            form = forms[view, row.joint] = _form(view, views, fetched.classes, joint=row.joint)
-        records.append(_released(row, form))
+        kind = (classification.is_open, classification.record_class, row.joint)
+        if kind not in forms:
+            forms[kind] = _form(views.view(classification), views, fetched.classes, joint=row.joint)
+        form = forms[kind]
+        if form is not None:
+            records.append(_released(row, form))
     lost = len(fetched.rows) - len(records)
     following = fetched.end if fetched.more else None
     return Release(tuple(records), fetched.total - lost, following)
@@ -60,7 +59,9 @@ class _Form:
     cover_mark: bool
 
 
-def _form(view: View, views: Views, classes: Mapping[str, FieldClass], *, joint: bool) -> _Form:
+def _form(view: View, views: Views, classes: Mapping[str, FieldClass], *, joint: bool) -> _Form | None:
+    if view is View.OMITTED:
+        return None
     allowed = views.fields.get(view, frozenset())
     dropped = views.joint_dropped if joint else frozenset()
     shown = tuple(name for name, field_class in classes.items() if field_class in allowed)
@@ -83,11 +84,6 @@ def _released(row: Row, form: _Form) -> dict[str, Any]:
     if form.cover_mark:
         released[COVER_MARK] = row.cover_mark
     return released
-
-
-def release_row(row: Row, view: View, views: Views, classes: Mapping[str, FieldClass]) -> dict[str, Any]:
-    """One record as its view shows it; every record of one view has the same members."""
-    return _released(row, _form(view, views, classes, joint=row.joint))
 
 
 def withheld(fetched: Fetched, classified: Sequence[Classification], views: Views) -> Withheld:
