@@ -210,7 +210,8 @@ def test_kill_loses_no_acknowledged_entry_and_counts_no_use_without_one(database
     process.stdin.flush()
     acknowledged = [process.stdout.readline().strip() for _ in range(after)]
     process.kill()
-    acknowledged += process.communicate()[0].split()
+    with process:
+        acknowledged += process.stdout.read().split()  # what is in the pipe, and what was read ahead
     with engine.connect() as connection:
         stored = {leaf.hex() for leaf in connection.execute(select(ENTRIES.c.leaf_hash)).scalars()}
     assert set(acknowledged) <= stored
