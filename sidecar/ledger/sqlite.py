@@ -223,13 +223,17 @@ def _apply(writer: _Writer, job: _Job, seq: int, chain: bytes) -> None:
     execute = writer.connection.execute
     assert job.leaf is not None  # noqa: S101  # the caller skips mere questions
     for single, params in job.effects:
-        if single.required and execute(single.sql, params).rowcount != 1:
+        if single.required and not _holds(execute(single.sql, params), single):
             raise EffectRefused(single.name)
     execute(_INSERT_ENTRY, (writer.id, seq, chain, job.leaf.hash, job.body))
     for single, params in job.effects:
         if not single.required:
             execute(single.sql, params)
     job.committed = Committed(job.leaf.hash, writer.id, seq)
+
+
+def _holds(cursor: sqlite3.Cursor, single: Single) -> bool:
+    return cursor.fetchone() is not None if single.condition else cursor.rowcount == 1
 
 
 def _refused_by_database(exc: sqlite3.Error) -> LedgerUnavailable:

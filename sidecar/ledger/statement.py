@@ -32,6 +32,7 @@ class Single:
     name: str
     sql: str
     required: bool
+    condition: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,17 @@ def key(effects: Sequence[Effect]) -> tuple[str, ...]:
     return tuple([effect.sql for effect in effects])
 
 
+def is_condition(effect: Effect) -> bool:
+    """Whether an effect changes nothing and only has to hold."""
+    return effect.sql.startswith("SELECT ")
+
+
 def check(effects: Sequence[Effect]) -> None:
     """Refuse what breaks the effects' contract; a programming error, found when a form is first compiled.
 
     Raises:
-        ValueError: names are not unique or not ``[a-z_]+``, or ``{guard}`` does not stand exactly once.
+        ValueError: names are not unique or not ``[a-z_]+``, ``{guard}`` does not stand exactly once, or a condition is
+            not required.
     """
     names = [effect.name for effect in effects]
     if len(set(names)) != len(names):
@@ -65,6 +72,8 @@ def check(effects: Sequence[Effect]) -> None:
             raise ValueError(f"expected a name of [a-z_]+, got {effect.name!r}")
         if effect.sql.count("{guard}") != 1:
             raise ValueError(f"{effect.name}: expected {{guard}} exactly once, got {effect.sql.count('{guard}')}")
+        if is_condition(effect) and not effect.required:
+            raise ValueError(f"{effect.name}: expected a condition to be required")
 
 
 def for_sqlite(effects: Sequence[Effect]) -> tuple[Single, ...]:
@@ -72,7 +81,8 @@ def for_sqlite(effects: Sequence[Effect]) -> tuple[Single, ...]:
     check(effects)
     ordered = sorted(effects, key=lambda effect: not effect.required)
     return tuple(
-        Single(e.name, _placeholders(e.sql.replace("{guard}", "1=1"), lambda n: f":{n}"), e.required) for e in ordered
+        Single(e.name, _placeholders(e.sql.replace("{guard}", "1=1"), lambda n: f":{n}"), e.required, is_condition(e))
+        for e in ordered
     )
 
 
@@ -83,10 +93,12 @@ def for_postgresql(effects: Sequence[Effect]) -> Compiled:
     guard = " AND ".join(f"EXISTS (SELECT 1 FROM r_{name})" for name in required) or "1=1"  # noqa: S608  # [a-z_]+
     sources: list[tuple[int, str]] = []
     parts: list[str] = []
-    for index, effect in enumerate(effects):
+    # What others are guarded by stands before them.
+    for index, effect in sorted(enumerate(effects), key=lambda pair: not pair[1].required):
         sql = effect.sql.replace("{guard}", "1=1" if effect.required else guard)
         sql = _placeholders(sql, _numbering(index, sources))
-        parts.append(f"{'r' if effect.required else 'e'}_{effect.name} AS ({sql} RETURNING 1)")
+        returning = "" if is_condition(effect) else " RETURNING 1"
+        parts.append(f"{'r' if effect.required else 'e'}_{effect.name} AS ({sql}{returning})")
     columns = ", ".join(ENTRY_COLUMNS)
     parts.append(
         f"entry AS (INSERT INTO ledger_entries ({columns}) SELECT $1, $2, $3, $4, $5 WHERE {guard} RETURNING 1)"

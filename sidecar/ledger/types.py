@@ -73,6 +73,7 @@ class Effect:
     ``sql`` is one INSERT or UPDATE in the SQL that SQLite ≥ 3.35 and PostgreSQL share, with ``%(name)s`` placeholders
     and ``{guard}`` exactly once: a boolean SQL expression in its WHERE clause (an INSERT is written as
     ``INSERT … SELECT … WHERE {guard}``). ``params`` are its values. No trailing RETURNING: the ledger adds it.
+    A *condition* is an effect that changes nothing: ``SELECT 1 WHERE {guard} AND …``, always required.
     A ``required`` effect must touch exactly one row, else nothing at all is committed and ``EffectRefused(name)`` is
     raised; its own guard is always true. The others are guarded by all required effects having succeeded.
     Effect names are unique within a commit, ``[a-z_]+``; texts are constants (prepared and cached by text).

@@ -30,6 +30,12 @@ def used(engine, name: str) -> int:
         return connection.execute(select(USES.c.used).where(USES.c.id == name)).scalar_one()
 
 
+def unused(paper: str) -> Effect:
+    """A condition: the paper was not used yet."""
+    sql = "SELECT 1 WHERE {guard} AND EXISTS (SELECT 1 FROM test_uses WHERE id = %(id)s AND used = 0)"
+    return Effect("unused", sql, {"id": paper}, required=True)
+
+
 class LedgerRules:
     """Subclass with fixtures ``engine`` and ``ledger``."""
 
@@ -64,6 +70,25 @@ class LedgerRules:
             0,
         )
         assert ledger.commit(entry())[0].seq == 1
+
+    def test_effects_may_stand_in_any_order(self, engine, ledger):
+        papers(engine, good=5)
+        ledger.commit(entry(), [note("n"), use("good")])
+        assert (count(engine, NOTES), used(engine, "good")) == (1, 1)
+
+    def test_a_condition_that_holds_changes_nothing(self, engine, ledger):
+        papers(engine, good=5)
+        ledger.commit(entry(), [unused("good"), use("good"), note("n")])
+        assert (count(engine, ENTRIES), count(engine, NOTES), used(engine, "good")) == (1, 1, 1)
+
+    @pytest.mark.parametrize("effects", [[unused("good"), use("good")], [use("good"), unused("good")]])
+    def test_a_condition_that_does_not_hold_leaves_nothing(self, engine, ledger, effects):
+        papers(engine, good=5)
+        ledger.commit(entry(), [use("good")])
+        with pytest.raises(EffectRefused) as refused:
+            ledger.commit(entry(), [*effects, note("n")])
+        assert refused.value.name == "unused"
+        assert (count(engine, ENTRIES), count(engine, NOTES), used(engine, "good")) == (1, 0, 1)
 
     def test_a_failing_effect_leaves_nothing_and_the_next_commit_works(self, engine, ledger):
         papers(engine, a=5)
@@ -125,3 +150,5 @@ class LedgerRules:
             ledger.commit(entry(), [Effect("x", "DELETE FROM test_notes", {})])
         with pytest.raises(ValueError, match=r"a name of \[a-z_\]\+"):
             ledger.commit(entry(), [Effect("X1", "DELETE FROM test_notes WHERE {guard}", {})])
+        with pytest.raises(ValueError, match="condition to be required"):
+            ledger.commit(entry(), [Effect("x", "SELECT 1 WHERE {guard}", {})])
