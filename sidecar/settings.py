@@ -181,6 +181,12 @@ class Gateway(Section):
     approval_days: int = Field(
         30, ge=1, le=3660, description="How many days an approval is good where the approver states no number."
     )
+    register_decisions: int = Field(
+        50_000,
+        ge=0,
+        description="Most decisions of the seal register kept in memory (300 bytes each, a worker); a larger register is "
+        "asked at each inquiry. Both ways a decision holds from the next inquiry on.",
+    )
     inquiry_minutes: int = Field(15, ge=1, le=60, description="How long an inquiry's cursors are good.")
 
 

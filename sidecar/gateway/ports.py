@@ -14,10 +14,11 @@ from sidecar.gateway.types import Inquiry
 from sidecar.identity.types import Officer, Unit
 from sidecar.keys.ring import KeyRing
 from sidecar.ledger.types import Effect, Ledger
+from sidecar.papers.kept_register import Held
 from sidecar.papers.types import Letter
 from sidecar.papers.uses import Shared
 from sidecar.policy.types import ApplicationFacts, Engine, LegalParameters, LetterFacts, UndertakingFacts
-from sidecar.records.types import Connector, RegisterMarks
+from sidecar.records.types import Connector
 
 
 class Verifier(Protocol):
@@ -112,8 +113,8 @@ class Papers(Protocol):
 class Register(Protocol):
     """Step 6: the seal register."""
 
-    def marks(self, inquiry: Inquiry) -> RegisterMarks:
-        """Entries that concern this fetch."""
+    def marks(self, inquiry: Inquiry, *, fresh: bool = False) -> Held:
+        """Entries that concern this fetch; ``fresh`` after they were found to have changed."""
 
 
 class Attempts(Protocol):

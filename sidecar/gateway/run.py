@@ -35,6 +35,7 @@ from sidecar.identity.types import Officer
 from sidecar.law.days import beijing_day
 from sidecar.ledger.build import salt, timestamp
 from sidecar.ledger.types import Effect, EffectRefused
+from sidecar.papers.kept_register import REGISTER_UNCHANGED
 from sidecar.papers.uses import OPEN_INQUIRY, SHARE_INQUIRY
 from sidecar.policy.types import Decision, Facts, LegalParameters
 from sidecar.records.redaction import redact
@@ -44,6 +45,9 @@ log = structlog.get_logger(__name__)
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=1)
 """How far our clock may be behind the last entry: more, and validities cannot be judged."""
+
+_AGAIN: Final = (OPEN_INQUIRY, REGISTER_UNCHANGED)
+"""Effects whose refusal is no answer: each is refused once at most, then the inquiry is made again."""
 
 _AUTHENTICATE: Final = ("WWW-Authenticate", "Bearer")
 
@@ -108,11 +112,13 @@ class _Conduct:
 
     __slots__ = (
         "application",
+        "conditions",
         "decision",
         "digest",
         "expires",
         "facts",
         "filter",
+        "fresh",
         "gateway",
         "inquiry",
         "inquiry_id",
@@ -142,7 +148,8 @@ class _Conduct:
         self.said: steps.Stated | None = None
         self.facts: Facts | None = None
         self.decision: Decision | None = None
-        self.digest = b""
+        self.digest, self.fresh = b"", False
+        self.conditions: Sequence[Effect] = ()
         self.subject = self.filter = self.pseudonym_key = self.letter = self.application = ""
 
     def run(self) -> Response:
@@ -152,7 +159,7 @@ class _Conduct:
             LedgerUnavailable: it could not be recorded: nothing may be released.
         """
         try:
-            return self._inquire_once_or_twice()
+            return self._inquire_until_it_holds()
         except EffectRefused as exc:  # nothing was committed: what was fetched is dropped, the refusal is recorded
             status, code = (422, Code.CURSOR_INVALID) if exc.name == SHARE_INQUIRY else (exc.status, exc.code)
             return self._problem(status, code, Outcome.REFUSE)
@@ -167,13 +174,17 @@ class _Conduct:
             log.exception("internal-error")
             return self._problem(500, Code.INTERNAL_ERROR, steps.ERROR)
 
-    def _inquire_once_or_twice(self) -> Response:
-        try:
-            return self._inquire()
-        except EffectRefused as exc:
-            if exc.name != OPEN_INQUIRY:
-                raise
-            return self._inquire()  # a twin with the same Idempotency-Key was first: now its row is there to be shared
+    def _inquire_until_it_holds(self) -> Response:
+        for _ in _AGAIN:
+            try:
+                return self._inquire()
+            except EffectRefused as exc:
+                # A twin with the same Idempotency-Key was first: now its row is there to be shared. Or the seal
+                # register was changed since it was read: now it is asked for.
+                if exc.name not in _AGAIN:
+                    raise
+                self.fresh = True
+        return self._inquire()
 
     def _inquire(self) -> Response:
         inquiry = self.inquiry = read_inquiry(self.request, self.inquiry_id, self.now, self.gateway.limits)  # 2
@@ -192,7 +203,7 @@ class _Conduct:
         cursor = self._next(runtime, release)
         use = self._count(inquiry, brought, further=cursor is not None)  # 5, in 9
         document = steps.answer(self.inquiry_id, decision, release.records, release.count, cursor)
-        return self._record(200, JSON, document, Outcome.ALLOW, (), effects=use)  # 9, 10
+        return self._record(200, JSON, document, Outcome.ALLOW, (), effects=(*self.conditions, *use))  # 9, 10
 
     def _check_standing(self) -> Runtime:
         """Nothing is decided by a clock that runs behind, or by what was not approved."""
@@ -287,9 +298,10 @@ class _Conduct:
         if database.fault is not None:
             raise database.fault
         steps.check_fields(inquiry, decision.views, database.filterable, database.sortable)
-        marks = self.ports.register.marks(inquiry)
+        register = self.ports.register.marks(inquiry, fresh=self.fresh)
+        self.conditions = register.conditions
         page = steps.page_request(inquiry, after)
-        fetched = database.connector.fetch(inquiry.target, decision.views, page, marks, self.inquiry_id)
+        fetched = database.connector.fetch(inquiry.target, decision.views, page, register.marks, self.inquiry_id)
         classified = runtime.engine.classify([row.attributes for row in fetched.rows])
         steps.check_classified(len(fetched.rows), classified)
         return redact(fetched, classified, decision.views)

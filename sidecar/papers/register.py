@@ -24,7 +24,7 @@ no sealed record is ever answered as if it had no mark. ``lost_keys`` names such
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -44,7 +44,7 @@ from sidecar.keys.ids import RandomBytes, system_random
 from sidecar.keys.ring import KeyRing
 from sidecar.law.days import beijing_day, day_text
 from sidecar.law.identifiers import person_name, read_citizen_number
-from sidecar.ledger.build import EntryBuilder, milliseconds
+from sidecar.ledger.build import EntryBuilder, milliseconds, uuid7
 from sidecar.ledger.types import Effect, Ledger
 from sidecar.papers.files import Day, Digits, Part, Text, read_file
 from sidecar.papers.snapshot import Snapshot
@@ -59,6 +59,10 @@ MAX_DECISIONS: Final = 800
 _ROWS: Final = 100
 """Rows a statement: SQLite takes time with the square of a statement's parameters."""
 
+_NEW_VERSION: Final = (
+    "INSERT INTO seal_register_version (id, version) SELECT 1, %(version)s WHERE {guard}"
+    " ON CONFLICT (id) DO UPDATE SET version = excluded.version"
+)
 _COLUMNS: Final = tuple(column.name for column in SEAL_REGISTER.c)
 _INTEGERS: Final = frozenset({"date", "created"})
 _QUOTED: Final = ", ".join(f'"{name}"' for name in _COLUMNS)
@@ -111,9 +115,9 @@ class SealRegister:
         database = {"database": inquiry.database}
         if not isinstance(inquiry.target, Subject):
             return effective(self._reader.rows(_all_marks(), database))
-        held, named = self._named(inquiry.target)
-        marks = self._reader.rows(_marks_about(len(held)), database | named)
-        for lost in sorted(self._used() - held):
+        names = self.names(inquiry.target)
+        marks = self._reader.rows(_marks_about(len(names)), database | _bound(names))
+        for lost in sorted(self._used() - names.keys()):
             marks += self._reader.rows(_marks_under(), database | {"key_id": lost})
         return effective(marks)
 
@@ -124,21 +128,23 @@ class SealRegister:
             LedgerUnavailable: the state database does not answer.
             KeyMissing: a year's key cannot be read.
         """
-        held, _ = self._named(Subject(person_id=""))
-        return tuple(sorted(self._used_now() - held))
+        return tuple(sorted(self._used_now() - self.names(Subject(person_id="")).keys()))
 
     def _used_now(self) -> frozenset[str]:
         return frozenset(key_id for (key_id,) in self._reader.rows(_used_keys(), {}))
 
-    def _named(self, subject: Subject) -> tuple[set[str], dict[str, str]]:
-        """Ids of the ring's keys, and the subject's pseudonym under each, as values of ``_marks_about``."""
-        held: set[str] = set()
-        values: dict[str, str] = {}
-        for place, year in enumerate(self._keys.years()):
-            key_id, pseudonym = self._keys.pseudonym(*pseudonym_source(subject), year)
-            held.add(key_id)
-            values |= {f"key_{place}": key_id, f"subject_{place}": pseudonym}
-        return held, values
+    def names(self, subject: Subject) -> dict[str, str]:
+        """Id of each key of the ring → the subject's pseudonym under it; raises ``KeyMissing``."""
+        kind, value = pseudonym_source(subject)
+        return dict(self._keys.pseudonym(kind, value, year) for year in self._keys.years())
+
+
+def _bound(names: Mapping[str, str]) -> dict[str, str]:
+    """The values of ``_marks_about``."""
+    values: dict[str, str] = {}
+    for place, (key_id, pseudonym) in enumerate(names.items()):
+        values |= {f"key_{place}": key_id, f"subject_{place}": pseudonym}
+    return values
 
 
 @cache
@@ -303,7 +309,8 @@ def import_register(
         entry = EntryBuilder(clock, random).build(
             EntryKind.REGISTRY, Channel.CLI, officer=registrar, outcome="allow", extra=extra
         )
-        ledger.commit(entry, _inserts(new))
+        version = {"version": uuid7(clock.now(), random)}
+        ledger.commit(entry, [*_inserts(new), Effect("register_version", _NEW_VERSION, version, required=True)])
     return RegisterSummary(len(file.decisions), len(new))
 
 

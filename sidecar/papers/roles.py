@@ -28,6 +28,7 @@ _GATEWAY: Final[Mapping[str, tuple[str, ...]]] = {
     "application_events": ("SELECT", "INSERT"),
     "undertakings": ("SELECT", "INSERT"),
     "seal_register": ("SELECT",),
+    "seal_register_version": ("SELECT",),
 }
 """Who asked for whom, in which database and to what end cannot be updated, nor uses be taken away by deleting them."""
 

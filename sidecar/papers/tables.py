@@ -165,3 +165,13 @@ SEAL_REGISTER = Table(
     Index("ix_seal_register_subject", "subject_key", "subject"),
 )
 """Decisions to seal and unseal that the legacy databases do not hold; ``date``: the day of the decision."""
+
+SEAL_REGISTER_VERSION = Table(
+    "seal_register_version",
+    METADATA,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    # Another random text after every import: never the same again, not even after the database was set back.
+    Column("version", String(36), nullable=False),
+    CheckConstraint("id = 1", name="single"),
+)
+"""One row once there was an import: what is kept in memory of the register is compared with it at every answer."""

@@ -29,6 +29,7 @@ from sidecar.ledger.types import Ledger
 from sidecar.papers.applications import Applications
 from sidecar.papers.content import ContentSealer
 from sidecar.papers.inputs import SealedInputs
+from sidecar.papers.kept_register import KeptRegister
 from sidecar.papers.letters import LetterReader
 from sidecar.papers.lookup import ApplicationReader
 from sidecar.papers.register import SealRegister, UsedKeys
@@ -139,11 +140,7 @@ class _Parts:
             verifier=token_verifier(settings, self.clock, registry.token_revoked),
             registry=registry,
             papers=PapersAtHand(letters, ApplicationReader(self.state), uses, self.ring),
-            register=SealRegister(
-                self.state,
-                self.ring,
-                UsedKeys(self.state, self.clock, settings.identity.registry_refresh_seconds),
-            ),
+            register=self._register(),
             inputs=SealedInputs(self._sealer()),
             ledger=self.ledger,
             attempts=attempts,
@@ -152,6 +149,12 @@ class _Parts:
             ids=UuidSource(self.clock, self.random).new,
             random=self.random,
         )
+
+    def _register(self) -> KeptRegister:
+        settings = self.settings
+        used_keys = UsedKeys(self.state, self.clock, settings.identity.registry_refresh_seconds)
+        register = SealRegister(self.state, self.ring, used_keys)
+        return KeptRegister(register, self.state, self.clock, settings.gateway.register_decisions)
 
     def attempts(self) -> AttemptCounter:
         """Counts requests without a valid token; sources by the year's key."""

@@ -11,6 +11,7 @@ from datetime import timedelta
 from threading import Barrier, Thread
 
 import jwt
+import orjson
 import pytest
 import rfc8785
 from sqlalchemy import select
@@ -20,6 +21,7 @@ from sidecar.demo.people import COURT, EMPLOYER, POLICE, SCHOOL
 from sidecar.errors import DatabaseTimeout, DatabaseUnavailable, EngineUnavailable
 from sidecar.gateway.types import Request
 from sidecar.ledger.tables import ENTRIES
+from sidecar.papers.register import import_register
 from tests.support.world import DEPLOYMENT, IDP, PROCURACY, World
 
 CASE = "某公刑立字2026第1号"
@@ -522,3 +524,51 @@ def test_every_entry_is_of_one_size(world):
     with world.state.connect() as connection:
         bodies = [bytes(row.body) for row in connection.execute(select(ENTRIES.c.body))]
     assert all(len(body) < 2048 for body in bodies)
+
+
+# --- the seal register -----------------------------------------------------------------------------------------------
+
+
+def seal(world, row):
+    """Two people import a decision to seal one record."""
+    subject = {"person_id": row.SFZH, "name": row.XM}
+    decision = {
+        "effect": "seal",
+        "database": "county",
+        "record_key": f"{row.AJBH}|{row.XH}",
+        "number": "（2026）浙0101刑封1号",
+        "authority": "示例县人民法院",
+        "date": "2026-11-20",
+        "ground": "s1",
+        "subject": subject,
+    }
+    file = world.folder / "register.yaml"
+    file.write_bytes(orjson.dumps({"register": 1, "decisions": [decision]}))
+    import_register(
+        file,
+        engine=world.state,
+        ledger=world.services.gateway.ports.ledger,
+        clock=world.clock,
+        keys=world.services.ring,
+        registrar="甲",
+        confirmed_by="乙",
+    )
+
+
+def test_a_decision_to_seal_holds_from_the_next_inquiry_on(own_world):
+    world = own_world
+    assert read(world.ask(court(), judge(world)))["count"] == 1
+    seal(world, legacy.OPEN)
+    for _ in range(2):  # the first finds that what it had in memory is old
+        answer = read(world.ask(court(), judge(world)))
+        assert (answer["records"], answer["count"]) == ([], 0)
+    assert [entry["outcome"] for entry in world.entries()] == ["allow"] * 3
+
+
+def test_an_inquiry_made_again_counts_its_letter_once(own_world):
+    world = own_world
+    world.ask(court(), judge(world))
+    seal(world, legacy.OPEN)
+    body = school(world, SEALED, uses=1)
+    assert world.ask(body, teacher(world)).status == 200
+    assert read(world.ask(body, teacher(world)))["code"] == "letter-used"

@@ -246,6 +246,13 @@ def upgrade() -> None:
     op.create_index("ix_seal_register_database_record_key", "seal_register", ["database", "record_key"], unique=False)
     op.create_index("ix_seal_register_subject", "seal_register", ["subject_key", "subject"], unique=False)
     op.create_table(
+        "seal_register_version",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("version", sa.String(length=36), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_seal_register_version_single")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_seal_register_version")),
+    )
+    op.create_table(
         "application_events",
         sa.Column("application", sa.String(length=36), nullable=False),
         sa.Column("version", sa.BigInteger(), autoincrement=False, nullable=False),
