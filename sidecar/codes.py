@@ -1,4 +1,4 @@
-"""The closed sets of codes that clients, ledger entries and policies share (DESIGN §3, §4; style 11).
+"""The closed sets of codes that clients, ledger entries and policies share (docs/reason-codes.md).
 
 Every value is kebab-case (reason codes) or snake_case (codes of domain values), ASCII, stable for ever.
 A code that is not listed here makes an engine's answer malformed, which denies.
@@ -34,7 +34,7 @@ class View(StrEnum):
 
 
 class FieldClass(StrEnum):
-    """Classes of released fields (DESIGN §5)."""
+    """Classes of released fields (Q9, R16b)."""
 
     ADDRESS = "address"
     CRIME = "crime"
@@ -55,7 +55,7 @@ class Channel(StrEnum):
 
 
 class EntryKind(StrEnum):
-    """Kinds of ledger entries (ledger.md)."""
+    """Kinds of ledger entries (P6)."""
 
     ATTEMPTS = "attempts"
     CASE = "case"
@@ -69,7 +69,7 @@ class EntryKind(StrEnum):
 
 
 class Role(StrEnum):
-    """Roles of token holders (DESIGN §12); each is accepted from the issuers named for it only."""
+    """Roles of token holders; each is accepted from the issuers named for it only."""
 
     APPROVER = "approver"
     ARCHIVE_CLERK = "archive_clerk"

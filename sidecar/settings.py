@@ -1,4 +1,4 @@
-"""One settings tree: one YAML file, environment overrides, secrets from files only (DESIGN §8; style 17).
+"""One settings tree: one YAML file, environment overrides, secrets from files only (twelve-factor config).
 
 Precedence: environment ``SIDECAR_<SECTION>__<FIELD>`` over the file named by ``--config`` over the defaults here.
 Relative paths are relative to the folder of the file. docs/settings.md is generated from these definitions.
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 MAX_TOKEN_LIFETIME_SECONDS = 600
-"""DESIGN §12: an officer's token lives ten minutes at most."""
+"""An officer's token lives ten minutes at most."""
 
 
 class SettingsInvalid(ValueError):

@@ -1,4 +1,4 @@
-"""A typed inquiry and its answer: what both doors (Flask route, thin lane) hand to the one handler (DESIGN §4, §8)."""
+"""A typed inquiry and its answer: what both doors (Flask route, thin lane) hand to the one handler (P1–P3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry as a snapshot in memory: units, their keys, officers' states, revoked tokens (DESIGN §12)."""
+"""The registry as a snapshot in memory: units, their keys, officers' states, revoked tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Officers' tokens: JWTs of named issuers, verified in numbered steps (RFC 7519, RFC 8725; DESIGN §12)."""
+"""Officers' tokens: JWTs of named issuers, verified in numbered steps (RFC 7519, RFC 8725)."""
 
 from __future__ import annotations
 

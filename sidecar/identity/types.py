@@ -1,4 +1,4 @@
-"""Who asks: frozen types made by verified credentials and the registry (DESIGN §8, §12)."""
+"""Who asks: frozen types made by verified credentials and the registry (R17, R18)."""
 
 from __future__ import annotations
 

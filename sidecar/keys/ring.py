@@ -39,7 +39,7 @@ YEARS_SECONDS = 1.0
 """How soon a new key file is seen."""
 
 PSEUDONYM_BYTES = 16
-"""First bytes of the HMAC that make a pseudonym (ledger.md)."""
+"""First bytes of the HMAC that make a pseudonym (P6)."""
 
 _PSEUDONYM_FILE = re.compile(r"pseudonym-([0-9]{4})\.key")
 
@@ -134,7 +134,7 @@ class FileKeyRing:
         return self._kid
 
     def pseudonym(self, kind: str, value: str, year: int) -> tuple[str, str]:
-        """(key id, base64url of the first 16 bytes of HMAC-SHA-256(year's key, kind ‖ 0x00 ‖ value)) (ledger.md).
+        """(key id, base64url of the first 16 bytes of HMAC-SHA-256(year's key, kind ‖ 0x00 ‖ value)) (P6).
 
         Args:
             kind: one of ``PSEUDONYM_KINDS``.

@@ -1,4 +1,4 @@
-"""The ledger's seam: entries, effects and the commit contract (ledger.md; DESIGN §4 step 9, §7)."""
+"""The ledger's seam: entries, effects and the commit contract (P2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Letters, applications and undertakings as frozen values (DESIGN §8, §12)."""
+"""Letters, applications and undertakings as frozen values (R17, R18)."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Invalid:
 
 @dataclass(frozen=True, slots=True)
 class Papers:
-    """What was brought to one inquiry (DESIGN §4, step 3)."""
+    """What was brought to one inquiry (Q5–Q8)."""
 
     letter: Absent | Letter | Invalid
     application: Absent | Application | Invalid

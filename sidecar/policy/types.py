@@ -1,4 +1,4 @@
-"""What goes into a policy and what comes out: closed, frozen types (DESIGN §8, policy-shape.md).
+"""What goes into a policy and what comes out: closed, frozen types (P4, P5).
 
 ``Facts`` and ``Attributes`` hold states, kinds and codes only, never a number of a subject, officer, letter or token:
 no rule, trace or replay can single a person out, and a decision is a pure function of facts and revision.
@@ -76,7 +76,7 @@ class RecordKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """Derived attributes of one record: total, over closed domains, never null (DESIGN §5).
+    """Derived attributes of one record: total, over closed domains, never null (P4).
 
     Attributes:
         minor: age at the offence.
@@ -272,7 +272,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided about a request (DESIGN §4, step 4).
+    """What was decided about a request (P1).
 
     Attributes:
         outcome: allow, hold, refuse or review.

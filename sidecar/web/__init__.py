@@ -1,1 +1,1 @@
-"""TBD."""
+"""The Flask application: routes, OpenAPI, logs, and a worker put together (WSGI, PEP 3333)."""
