@@ -113,8 +113,8 @@ class Papers(Protocol):
 class Register(Protocol):
     """Step 6: the seal register."""
 
-    def marks(self, inquiry: Inquiry, *, fresh: bool = False) -> Held:
-        """Entries that concern this fetch; ``fresh`` after they were found to have changed."""
+    def marks(self, inquiry: Inquiry, refused: Sequence[Effect] = ()) -> Held:
+        """Entries that concern this fetch; ``refused``: conditions of an earlier look that did not hold."""
 
 
 class Attempts(Protocol):
@@ -130,8 +130,8 @@ class Inputs(Protocol):
     def effects(self, entry_id: str, plaintext: bytes) -> Sequence[Effect]:
         """Effects that store it sealed with the entry."""
 
-    def committed(self, effects: Sequence[Effect]) -> None:
-        """Told that effects made here are durable."""
+    def committed(self, effects: Sequence[Effect], writer: str) -> None:
+        """Told that effects made here are durable, and by which of the ledger's writers."""
 
 
 @dataclass(frozen=True, slots=True)

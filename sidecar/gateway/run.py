@@ -118,7 +118,6 @@ class _Conduct:
         "expires",
         "facts",
         "filter",
-        "fresh",
         "gateway",
         "inquiry",
         "inquiry_id",
@@ -129,6 +128,7 @@ class _Conduct:
         "page",
         "ports",
         "pseudonym_key",
+        "refused",
         "request",
         "runtime",
         "said",
@@ -148,8 +148,9 @@ class _Conduct:
         self.said: steps.Stated | None = None
         self.facts: Facts | None = None
         self.decision: Decision | None = None
-        self.digest, self.fresh = b"", False
+        self.digest = b""
         self.conditions: Sequence[Effect] = ()
+        self.refused: Sequence[Effect] = ()
         self.subject = self.filter = self.pseudonym_key = self.letter = self.application = ""
 
     def run(self) -> Response:
@@ -183,7 +184,7 @@ class _Conduct:
                 # register was changed since it was read: now it is asked for.
                 if exc.name not in _AGAIN:
                     raise
-                self.fresh = True
+                self.refused = self.conditions if exc.name == REGISTER_UNCHANGED else self.refused
         return self._inquire()
 
     def _inquire(self) -> Response:
@@ -298,7 +299,7 @@ class _Conduct:
         if database.fault is not None:
             raise database.fault
         steps.check_fields(inquiry, decision.views, database.filterable, database.sortable)
-        register = self.ports.register.marks(inquiry, fresh=self.fresh)
+        register = self.ports.register.marks(inquiry, self.refused)
         self.conditions = register.conditions
         page = steps.page_request(inquiry, after)
         fetched = database.connector.fetch(inquiry.target, decision.views, page, register.marks, self.inquiry_id)
@@ -343,12 +344,12 @@ class _Conduct:
             outcome=outcome,
         )
         inputs = ports.inputs.effects(known.id, self._inputs(self.facts, commitment.nonce)) if self.facts else ()
-        _, signed = ports.ledger.commit(
+        committed, signed = ports.ledger.commit(
             entry,
             (*effects, *inputs),
             lambda leaf: ports.keys.sign_receipt(claims.signed_over(commitment, leaf.hash)),
         )
-        ports.inputs.committed(inputs)
+        ports.inputs.committed(inputs, committed.writer)
         self.gateway.seen(self.now)
         metrics.count_inquiry(outcome, known.channel, known.database, status)
         return response(status, content_type, receipt.with_receipt(commitment.released, signed or ""))

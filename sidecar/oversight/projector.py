@@ -41,11 +41,16 @@ JUDGED_FIELDS = ("channel", "codes", "database", "kind", "outcome", "purpose", "
 """What the alerts policy looks at: kinds, states and codes, nobody's number; many entries are alike in them."""
 
 
+MAX_COUNT_DIGITS = 15
+"""More requests than that were never counted."""
+
+
 def judged(fields: Mapping[str, Any]) -> dict[str, Any]:
     """An entry's clear fields as the alerts policy gets them, with the ``count`` of an entry that counts attempts."""
     found = {name: fields[name] for name in JUDGED_FIELDS if name in fields}
-    count = fields.get("extra", {}).get("count", "")
-    if count.isascii() and count.isdigit():
+    extra = fields.get("extra")
+    count = extra.get("count") if isinstance(extra, dict) else None
+    if isinstance(count, str) and count.isascii() and count.isdigit() and len(count) <= MAX_COUNT_DIGITS:
         found["count"] = int(count)
     return found
 

@@ -18,6 +18,9 @@ SEALED_INPUT: Final = "sealed_input"
 KEY_EVERY: Final = 500
 """Inputs after which a stored key is stored again: a database that was set back has lost it."""
 
+MAX_WRITERS: Final = 1000
+"""Writers remembered; where more were heard of, all are forgotten."""
+
 _STORE_KEY: Final = (
     "INSERT INTO ledger_data_keys (id, created, wrapped) SELECT %(id)s, %(created)s, %(wrapped)s WHERE {guard}"
     " ON CONFLICT DO NOTHING"
@@ -39,6 +42,7 @@ class SealedInputs:
         self._sealer = sealer
         self._stored = ""
         self._since = 0
+        self._writers: set[str] = set()
 
     def effects(self, entry_id: str, plaintext: bytes) -> Sequence[Effect]:
         """Effects that store the input, bound to the entry's id, and the wrapped key that opens it if need be."""
@@ -58,10 +62,19 @@ class SealedInputs:
             stored,
         )
 
-    def committed(self, effects: Sequence[Effect]) -> None:
-        """Told that effects made here are durable: their key need not come along with the next."""
+    def committed(self, effects: Sequence[Effect], writer: str) -> None:
+        """Told that effects made here are durable: their key need not come along with the next.
+
+        A writer that was not heard of before is a new connection, perhaps to a database that was set back: the key comes
+        along once more, also for what was sealed before.
+        """
+        known = writer in self._writers
+        if not known:
+            self._writers = {*self._writers, writer} if len(self._writers) < MAX_WRITERS else {writer}
         if effects and effects[0].name == DATA_KEY:
             self._stored, self._since = effects[0].params["id"], 0
+        elif not known:
+            self._stored = ""
 
     def _seal(self, entry_id: str, plaintext: bytes) -> tuple[WrappedKey, Sealed]:
         """Sealed under the key that is stored with it; the key may change between asking for it and sealing."""

@@ -15,20 +15,24 @@ from functools import cache
 from threading import Lock
 from typing import Any, Final
 
+import structlog
 from sqlalchemy import Engine, Select, func, select
 
 from sidecar.clock import Clock
+from sidecar.errors import LedgerUnavailable
 from sidecar.ledger.types import Effect
 from sidecar.papers.register import Asked, SealRegister, effective
 from sidecar.papers.tables import SEAL_REGISTER, SEAL_REGISTER_VERSION
 from sidecar.records.types import RegisterMarks, Subject
 from sidecar.storage.reader import Reader
 
+log = structlog.get_logger(__name__)
+
 REGISTER_UNCHANGED: Final = "register_unchanged"
 """Condition refused where the register was changed since it was read."""
 
 AGAIN_SECONDS: Final = 60.0
-"""A register that was too large, or changed while it was read, is tried again after so long."""
+"""A register that was too large, could not be read, or changed while it was read, is tried again after so long."""
 
 _UNCHANGED: Final = (
     "SELECT 1 WHERE {guard} AND"
@@ -81,20 +85,21 @@ class KeptRegister:
         self._kept: _Kept | None = None
         self._not_before = float("-inf") if most else float("inf")
 
-    def marks(self, inquiry: Asked, *, fresh: bool = False) -> Held:
+    def marks(self, inquiry: Asked, refused: Sequence[Effect] = ()) -> Held:
         """Marks that concern an inquiry; see ``SealRegister.marks``.
 
         Args:
             inquiry: as read.
-            fresh: ask the database: what was kept has just been found to be old.
+            refused: conditions of an earlier look that did not hold: then the database is asked.
 
         Raises:
             LedgerUnavailable: the state database does not answer: nothing may be released.
             KeyMissing: a year's key cannot be read any more.
         """
-        if fresh:
-            self._kept = None
-        kept = None if fresh else self._kept or self._load()
+        kept = self._kept
+        if refused and kept is not None and kept.condition.params == refused[0].params:
+            self._kept = None  # another thread may have read the new one meanwhile: that stays
+        kept = None if refused else kept or self._load()
         if kept is None:
             return Held(self._register.marks(inquiry))
         return Held(self._found(kept, inquiry), (kept.condition,))
@@ -113,13 +118,16 @@ class KeptRegister:
         """Read the register; None while another thread does, and where it is too large or changes meanwhile."""
         if self._clock.monotonic() < self._not_before or not self._lock.acquire(blocking=False):
             return None
+        kept = None
         try:
-            self._kept = self._read()
-            if self._kept is None:
-                self._not_before = self._clock.monotonic() + AGAIN_SECONDS
-            return self._kept
+            kept = self._kept = self._read()
+        except LedgerUnavailable:
+            log.warning("register-not-kept", code=LedgerUnavailable.code)
         finally:
+            if kept is None:
+                self._not_before = self._clock.monotonic() + AGAIN_SECONDS
             self._lock.release()
+        return kept
 
     def _read(self) -> _Kept | None:
         version = self._version()

@@ -24,7 +24,7 @@ no sealed record is ever answered as if it had no mark. ``lost_keys`` names such
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -47,7 +47,6 @@ from sidecar.law.identifiers import person_name, read_citizen_number
 from sidecar.ledger.build import EntryBuilder, milliseconds, uuid7
 from sidecar.ledger.types import Effect, Ledger
 from sidecar.papers.files import Day, Digits, Part, Text, read_file
-from sidecar.papers.snapshot import Snapshot
 from sidecar.papers.tables import SEAL_REGISTER
 from sidecar.records.types import RegisterMarks, Search, Subject
 from sidecar.storage.engine import reading
@@ -94,13 +93,11 @@ class SealRegister:
     Args:
         engine: the state database.
         keys: the ring.
-        used_keys: ids of the keys of all decisions, ``UsedKeys``; asked of the database each time unless given.
     """
 
-    def __init__(self, engine: Engine, keys: YearKeys, used_keys: Callable[[], frozenset[str]] | None = None) -> None:
+    def __init__(self, engine: Engine, keys: YearKeys) -> None:
         self._reader = Reader(engine)
         self._keys = keys
-        self._used = used_keys or self._used_now
 
     def marks(self, inquiry: Asked) -> RegisterMarks:
         """Marks on the subject's records in the database; for a search, on all of them. One query, whatever is found.
@@ -128,9 +125,9 @@ class SealRegister:
             LedgerUnavailable: the state database does not answer.
             KeyMissing: a year's key cannot be read.
         """
-        return tuple(sorted(self._used_now() - self.names(Subject(person_id="")).keys()))
+        return tuple(sorted(self._used() - self.names(Subject(person_id="")).keys()))
 
-    def _used_now(self) -> frozenset[str]:
+    def _used(self) -> frozenset[str]:
         return frozenset(key_id for (key_id,) in self._reader.rows(_used_keys(), {}))
 
     def names(self, subject: Subject) -> dict[str, str]:
@@ -179,17 +176,6 @@ def _marks_about(years: int) -> Select[Any]:
         for place in range(years)
     )
     return _all_marks().where(or_(false(), *named))
-
-
-class UsedKeys(Snapshot):
-    """Ids of the keys that decisions stand under.
-
-    A key that is deleted counts as lost within a second; decisions under a key that this replica never had, after
-    ``refresh_seconds``, as changes of the registry do.
-    """
-
-    def __init__(self, engine: Engine, clock: Clock, refresh_seconds: float) -> None:
-        super().__init__(engine, clock, refresh_seconds, _used_keys())
 
 
 def pseudonym_source(subject: Subject) -> tuple[str, str]:

@@ -33,7 +33,7 @@ def decoder(field: ReleasedField) -> Decoder:
     if field.map is not None:
         return _each(Memo(partial(_mapped, {"": None, **field.map})))
     if field.format == "integer":
-        return _each(Memo(_integer))
+        return lambda column: [_integer(raw) for raw in column]
     if field.format != "text":
         return _each(Memo(partial(_date, dashed=field.format == "YYYY-MM-DD")))
     return _texts
@@ -79,10 +79,16 @@ def _mapped(table: Mapping[str, str | None], raw: str | None) -> str | None:
         raise Undecodable("an unknown code") from None
 
 
+def _bytes(raw: Any) -> bytes:
+    if not isinstance(raw, bytes | memoryview):  # SQLite keeps a number in any column: bytes(n) would be n zeros
+        raise Undecodable("neither bytes nor text")
+    return bytes(raw)
+
+
 def _decoded(raw: Any, encoding: str) -> str:
     """Bytes, or a text whose code points below 256 are the bytes (text that was stored wrongly)."""
     try:
-        content = raw.encode("latin-1") if isinstance(raw, str) else bytes(raw)
+        content = raw.encode("latin-1") if isinstance(raw, str) else _bytes(raw)
         return content.decode(encoding).rstrip(" ")
     except (UnicodeError, TypeError):
         raise Undecodable("not in the declared encoding") from None

@@ -102,11 +102,10 @@ class Pool(Generic[C]):
 
     def give(self, connection: C) -> None:
         """Give a sound connection back."""
-        if self._closed:
-            self.drop(connection)
-        else:
-            self._idle.append(connection)
-            self._slots.put(None)
+        self._idle.append(connection)
+        self._slots.put(None)
+        if self._closed:  # looked at last: whoever closes meanwhile finds it, or we do
+            self._close_idle()
 
     def drop(self, connection: C) -> None:
         """Close a broken connection, and the idle ones: they broke with it (a restart of the server)."""

@@ -38,6 +38,11 @@ _REMEMBERED = (
 """Nodes of a tree whose value may be remembered: neither parts of texts nor what is bound for one fetch."""
 
 
+def _is_text(tree: e.Compare) -> bool:
+    """Whether texts are compared as they are: case numbers, authorities."""
+    return isinstance(tree.left, e.Text) or isinstance(tree.right, e.Text)
+
+
 def _walk(tree: e.Expr) -> list[e.Expr]:
     return [tree, *(part for child in e.children(tree) for part in _walk(child))]
 
@@ -84,6 +89,8 @@ class _Writer:
             or isinstance(tree, e.Text | e.IsNull | e.Literal)
             or not all(isinstance(part, _REMEMBERED) for part in _walk(tree))
         ):
+            return None
+        if any(isinstance(part, e.Compare) and _is_text(part) for part in _walk(tree)):
             return None
         columns = e.columns_of(tree)
         return next(iter(columns)) if len(columns) == 1 else None

@@ -32,7 +32,7 @@ from sidecar.papers.inputs import SealedInputs
 from sidecar.papers.kept_register import KeptRegister
 from sidecar.papers.letters import LetterReader
 from sidecar.papers.lookup import ApplicationReader
-from sidecar.papers.register import SealRegister, UsedKeys
+from sidecar.papers.register import SealRegister
 from sidecar.papers.revocations import RevocationSnapshot
 from sidecar.papers.uses import Uses
 from sidecar.policy.open import open_engine
@@ -151,10 +151,8 @@ class _Parts:
         )
 
     def _register(self) -> KeptRegister:
-        settings = self.settings
-        used_keys = UsedKeys(self.state, self.clock, settings.identity.registry_refresh_seconds)
-        register = SealRegister(self.state, self.ring, used_keys)
-        return KeptRegister(register, self.state, self.clock, settings.gateway.register_decisions)
+        register = SealRegister(self.state, self.ring)
+        return KeptRegister(register, self.state, self.clock, self.settings.gateway.register_decisions)
 
     def attempts(self) -> AttemptCounter:
         """Counts requests without a valid token; sources by the year's key."""

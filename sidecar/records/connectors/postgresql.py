@@ -26,6 +26,12 @@ from sidecar.records.driver import Limits, Pool
 from sidecar.records.statement import ColumnType, Statement
 
 CONNECT_TIMEOUT_SECONDS = 5
+KEEPALIVE_SECONDS = 30
+"""An idle connection says that it is there so often: a firewall forgets it, or we learn that it did."""
+
+DEAD_PEER_MS = 10_000
+"""Unacknowledged bytes break the connection after so long."""
+
 GRACE_SECONDS = 1.0
 """How much longer than the server the client waits: the server's own cancel comes first."""
 
@@ -179,7 +185,13 @@ class PostgresDriver:
 
     def _connect(self) -> _Session:
         try:
-            connection = psycopg.connect(self._dsn, autocommit=True, connect_timeout=CONNECT_TIMEOUT_SECONDS)
+            connection = psycopg.connect(
+                self._dsn,
+                autocommit=True,
+                connect_timeout=CONNECT_TIMEOUT_SECONDS,
+                keepalives_idle=KEEPALIVE_SECONDS,
+                tcp_user_timeout=DEAD_PEER_MS,
+            )
         except (psycopg.Error, UnicodeError, ValueError) as exc:
             raise DatabaseUnavailable(f"cannot connect: {type(exc).__name__}") from None
         try:

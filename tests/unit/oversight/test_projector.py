@@ -52,4 +52,5 @@ def test_an_entry_of_counted_attempts_says_how_many() -> None:
 
 def test_a_count_that_is_no_number_is_left_out_so_that_it_is_taken_for_a_flood() -> None:
     fields = _attempts(3)
-    assert "count" not in judged({**fields, "extra": {"count": "many"}})
+    for extra in ({"count": "many"}, {"count": "9" * 5000}, {"count": 3}, {}, None, "3"):
+        assert "count" not in judged({**fields, "extra": extra})

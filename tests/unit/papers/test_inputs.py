@@ -71,7 +71,7 @@ def test_a_stored_key_comes_along_now_and_then_only(state, inputs, monkeypatch):
         effects = inputs.effects(f"e{number}", b"plain")
         along.append(len(effects) == 2)
         state[1].commit(entry(), effects)
-        inputs.committed(effects)
+        inputs.committed(effects, "w1")
     assert along == [True, False, False, False] * 2 + [True]
     assert len(stored(state)[1]) == 9
 
@@ -82,9 +82,16 @@ def test_a_key_comes_along_until_it_is_known_to_be_stored(state, inputs):
 
 
 def test_a_new_key_comes_along_at_once(state, inputs, clock):
-    inputs.committed(inputs.effects("e1", b"plain"))
+    inputs.committed(inputs.effects("e1", b"plain"), "w1")
     clock.set(NOW + timedelta(hours=9))
     assert len(inputs.effects("e2", b"plain")) == 2
+
+
+def test_a_new_writer_gets_the_key_once_more(inputs):
+    """Its connection may be to a database that was set back behind the key."""
+    inputs.committed(inputs.effects("e1", b"plain"), "w1")
+    inputs.committed(inputs.effects("e2", b"plain"), "w2")
+    assert len(inputs.effects("e3", b"plain")) == 2
 
 
 def test_nothing_is_stored_without_the_entry(state, inputs):

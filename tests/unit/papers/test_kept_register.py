@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
+from sidecar.errors import LedgerUnavailable
 from sidecar.keys.generate import add_pseudonym_year
 from sidecar.ledger.types import EffectRefused
 from sidecar.papers.kept_register import AGAIN_SECONDS, REGISTER_UNCHANGED, KeptRegister
@@ -71,14 +72,56 @@ def test_an_answer_is_committed_only_while_the_register_is_as_it_was_read(world)
 
 def test_after_a_refusal_the_database_is_asked_and_then_read_anew(world):
     register = kept(world)
-    register.marks(asked(PERSON))
     world.run(ONE)
-    assert register.marks(asked(PERSON)).marks == RegisterMarks()  # on a condition that does not hold any more
-    fresh = register.marks(asked(PERSON), fresh=True)
-    assert (fresh.marks.sealed, fresh.conditions) == ({"7"}, ())
+    old = register.marks(asked(PERSON))
+    world.run(ONE | {"record_key": "8", "effect": "unseal"})
+    fresh = register.marks(asked(PERSON), old.conditions)
+    assert (old.marks.unsealed, fresh.marks.unsealed, fresh.conditions) == (frozenset(), {"8"}, ())
     again = register.marks(asked(PERSON))
-    assert again.marks.sealed == {"7"}
+    assert again.marks.unsealed == {"8"}
     world.ledger.commit(entry(), again.conditions)
+
+
+def test_a_late_loser_does_not_throw_the_present_register_away(world):
+    register = kept(world)
+    old = register.marks(asked(PERSON))
+    world.run(ONE)
+    register.marks(asked(PERSON), old.conditions)
+    register.marks(asked(PERSON))  # read anew
+    register.marks(asked(PERSON), old.conditions)
+    statements = Statements(world.engine)
+    assert register.marks(asked(PERSON)).marks.sealed == {"7"}
+    assert statements.number == 0
+
+
+def test_a_register_that_cannot_be_read_whole_is_asked_each_time(world, monkeypatch):
+    world.run(ONE)
+    register = kept(world)
+
+    def slow(query, values):
+        if values == {}:
+            raise LedgerUnavailable("statement time-out")
+        return []
+
+    monkeypatch.setattr(register, "_reader", SimpleNamespace(rows=slow))
+    for _ in range(2):
+        held = register.marks(asked(PERSON))
+        assert (held.marks.sealed, held.conditions) == ({"7"}, ())
+
+
+def test_a_key_that_was_never_here_is_missed_at_once(world):
+    """A decision of another replica's year holds from the next inquiry on, also where the register is asked."""
+    register = kept(world)
+    old = register.marks(asked(PERSON))
+    add_pseudonym_year(world.folder / "ring", 2027)
+    world.clock.set(world.clock.now().replace(year=2027))
+    world.start()
+    world.run(ONE)
+    (world.folder / "ring" / "pseudonym-2027.key").unlink()
+    world.clock.set(world.clock.now().replace(year=2026))
+    world.start()
+    behind = KeptRegister(world.register, world.engine, world.clock, 0)
+    assert behind.marks(asked(OTHER), old.conditions).marks.sealed == {"7"}
 
 
 @pytest.mark.parametrize("most", [0, 1])

@@ -24,6 +24,12 @@ def test_no_more_values_are_kept_than_the_bound(monkeypatch) -> None:
     assert len(values) == 3
 
 
+def test_long_texts_are_not_kept() -> None:
+    values = Memo(len)
+    assert [values["2024-05-06"], values["（2024）浙0102刑"], values[("a", 1)]] == [10, 12, 2]
+    assert set(values) == {"2024-05-06", ("a", 1)}
+
+
 def test_a_failure_is_not_remembered() -> None:
     values = Memo(int)
     for _ in range(2):
@@ -47,7 +53,8 @@ def test_parts_of_texts_are_never_remembered(monkeypatch) -> None:
         Compare("eq", DateOf(Substring(number, 7, 8), dashed=False), DateOf(day, dashed=False)),
         And((Compare("eq", AfterDigits(number), Literal("")),)),
         Lookup(code, (("1", "one"),), "none"),
+        Compare("ne", Text("authority"), Literal("")),
     ]
-    page = compile_page(trees, {"number": 0, "day": 1, "code": 2})
-    assert page([("339901200501010011", "20050101", "1")], {}) == [(True, True, "one")]
+    page = compile_page(trees, {"number": 0, "day": 1, "code": 2, "authority": 3})
+    assert page([("339901200501010011", "20050101", "1", "示例法院")], {}) == [(True, True, "one", True)]
     assert sorted(key for memo_of in kept for key in memo_of) == ["1", "20050101"]
