@@ -10,6 +10,7 @@ import atexit
 import os
 from multiprocessing.util import Finalize
 
+from sidecar.serve.collector import settle
 from sidecar.serve.process import die_with_parent
 
 die_with_parent()
@@ -39,3 +40,4 @@ class _Closing:
 _close = _Closing()
 Finalize(None, _close, exitpriority=_PRIORITY)
 atexit.register(_close)
+settle()
