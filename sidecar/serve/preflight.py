@@ -3,7 +3,8 @@
 1. The state database answers and its commits are durable, 2. no migration is pending, 3. the ledger is this
 deployment's, 4. the keys are there, 5. the active revision is as approved, 6. its engine can be opened, 7. each legacy
 database passes its canary. Only in step 7 a failure is no reason to stop: that database stays closed and the others go
-on, unless there is none left.
+on, unless there is none left. A database that does not answer is closed until it does: nothing is known against it, and
+a county's server that is switched on later than the sidecar must not need a second start.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import structlog
 from sqlalchemy import Engine as Database
 
 from sidecar.clock import Clock
-from sidecar.errors import ConfigurationError, SidecarError
+from sidecar.errors import ConfigurationError, DatabaseTimeout, DatabaseUnavailable, SidecarError
 from sidecar.keys.ring import FileKeyRing
 from sidecar.ledger.open import check_origin
 from sidecar.papers.content import ContentSealer
@@ -43,11 +44,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check: its name, whether all is well, and what was found or must be done."""
+    """One check: its name, whether all is well, what was found or must be done, and whether time alone may mend it."""
 
     name: str
     ok: bool
     text: str
+    passing: bool = False
 
 
 class Preflight:
@@ -142,6 +144,8 @@ def _canary(catalog: LoadedCatalog, revision: Revision, engine: WasmEngine) -> s
 def _finding(name: str, step: Callable[[], str]) -> Finding:
     try:
         return Finding(name, ok=True, text=step())
+    except (DatabaseUnavailable, DatabaseTimeout) as exc:
+        return Finding(name, ok=False, text=str(exc), passing=True)
     except SidecarError as exc:
         return Finding(name, ok=False, text=str(exc))
 
@@ -156,6 +160,6 @@ def require(settings: Settings, clock: Clock) -> None:
     databases = [finding for finding in findings if finding.name.startswith(DATABASE)]
     failed = [finding for finding in findings if not finding.ok]
     for finding in failed:
-        if finding not in databases or not any(database.ok for database in databases):
+        if finding not in databases or not any(database.ok or database.passing for database in databases):
             raise ConfigurationError(f"{finding.name}: {finding.text}")
         log.error("database-closed", database=finding.name.removeprefix(DATABASE))

@@ -7,13 +7,16 @@ from contextlib import contextmanager
 
 import pytest
 
+from sidecar.clock import SystemClock
 from sidecar.demo import faults
 from sidecar.demo.exchange import Answer
 from sidecar.demo.legacy import OPEN
 from sidecar.demo.people import WANG
 from sidecar.demo.story import VETTING
 from sidecar.demo.world import World, ready, wait_for
+from sidecar.serve import preflight
 from sidecar.serve.gateway import DRAIN_SECONDS
+from sidecar.settings import load
 from tests.support.deployment import Books, letter, post, question, scalar
 
 pytestmark = pytest.mark.functional
@@ -92,6 +95,14 @@ def test_nothing_is_released_while_the_ledger_cannot_commit(which: str, request:
     works_again(world)
 
 
+def unready(world: World) -> bool:
+    """Whether it serves, and says that it cannot answer."""
+    try:
+        return world.ask("GET", "/readyz").status == 503
+    except OSError:
+        return False
+
+
 def columns_gone(world: World) -> Callable[[], None]:
     owner = world.cluster
     assert owner is not None
@@ -116,6 +127,18 @@ def test_a_legacy_database_that_fails_is_recorded(world: World, fault: Callable[
         finally:
             mend()
         assert books.news().outcomes() == [("error", ["database-unavailable"])]
+    works_again(world)
+
+
+def test_a_start_waits_for_the_only_legacy_database_and_opens_it_when_it_answers(world: World) -> None:
+    mend = connections_refused(world)
+    try:
+        preflight.require(load(world.config), SystemClock())
+        world.reload()
+        wait_for("a start without a database", lambda: unready(world))
+    finally:
+        mend()
+    wait_for("readiness", lambda: ready(world))
     works_again(world)
 
 

@@ -7,11 +7,12 @@ from sqlalchemy import insert
 
 from sidecar.cli import main
 from sidecar.clock import FixedClock
+from sidecar.errors import ConfigurationError
 from sidecar.keys.generate import create_ring
 from sidecar.keys.ring import FileKeyRing
 from sidecar.ledger.open import create_ledger
 from sidecar.papers.tables import SEAL_REGISTER
-from sidecar.serve.preflight import Preflight
+from sidecar.serve.preflight import Finding, Preflight, require
 from sidecar.storage import migrate
 from sidecar.storage.engine import open_state
 from tests.support.state import NOW, ORIGIN, settings_for
@@ -78,3 +79,22 @@ def test_the_check_names_keys_of_the_register_that_are_lost(settings, state):
     found = keys_finding(settings)
     assert found.ok  # the marks hold all the same
     assert "seal register: 2019-00000000, 2026-00000000: put them back" in found.text
+
+
+WELL = Finding("database a", ok=True, text="the canary passes")
+AWAY = Finding("database b", ok=False, text="it does not answer", passing=True)
+WRONG = Finding("database c", ok=False, text="the canary fails")
+KEYLESS = Finding("keys", ok=False, text="there are none")
+
+
+@pytest.mark.parametrize("findings", [[WELL, WRONG], [AWAY], [AWAY, WRONG], [WELL, AWAY, WRONG]])
+def test_a_start_goes_on_while_a_database_can_be_opened_now_or_later(settings, monkeypatch, findings):
+    monkeypatch.setattr(Preflight, "findings", lambda _: iter(findings))
+    require(settings, CLOCK)
+
+
+@pytest.mark.parametrize("findings", [[WRONG], [WRONG, WRONG], [KEYLESS], [WELL, KEYLESS]])
+def test_a_start_stops_where_nothing_could_be_served(settings, monkeypatch, findings):
+    monkeypatch.setattr(Preflight, "findings", lambda _: iter(findings))
+    with pytest.raises(ConfigurationError, match=findings[-1].text):
+        require(settings, CLOCK)
