@@ -193,7 +193,7 @@ class Sequencer:
                 done = self.step()
             except SidecarError as exc:
                 error = exc
-                _log.warning("sequencer_failed", error=exc.diagnostics())
+                _log.warning("sequencer-failed", error=exc.diagnostics())
             if report is not None:
                 report(error)
             if not done or done < self._batch:
