@@ -1,6 +1,7 @@
 """Step 2: from what a door read off the wire to a normalised inquiry (R22), before anything is decided.
 
-1. The envelope: no query parameters, JSON by its content type, a body within the limit.
+1. The envelope: a head that says one thing (RFC 9112), no query parameters, JSON by its content type without a
+   content coding, a body within the limit.
 2. The body: strictly parsed and of the right shape (``gateway.body``).
 3. Identifiers: normalised and checked by their standards; papers are left as stated, for the policy judges them.
 """
@@ -28,7 +29,7 @@ from sidecar.records.types import Condition, Search, SortKey, Subject
 MAX_IDEMPOTENCY_KEY = 128
 """Characters of an ``Idempotency-Key``: a UUID, or a digest, with a prefix."""
 
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]*")
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]*")  # two headers of the name come joined by a comma
 _JSON: Final = frozenset({"application/json", "application/json; charset=utf-8", "application/json;charset=utf-8"})
 
 
@@ -75,20 +76,34 @@ def read_inquiry(request: Request, inquiry_id: str, received: datetime, limits: 
     )
 
 
+def check_coding(headers: Mapping[str, str]) -> None:
+    """Refuse a body in a content coding (RFC 9110 §8.4): nothing is unpacked, and nothing read other than it was meant.
+
+    Raises:
+        RequestInvalid: ``body-invalid`` (415).
+    """
+    if headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise RequestInvalid(Code.BODY_INVALID, "content encoding: expected none", status=415)
+
+
 def _check_envelope(request: Request, limits: Limits) -> None:
+    if request.fault:
+        raise RequestInvalid(Code.BODY_INVALID, request.fault, status=400)
     if len(request.body) > limits.body_bytes:
         raise RequestInvalid(Code.BODY_TOO_LARGE, f"the body is larger than {limits.body_bytes} bytes", status=413)
     if request.query:
         raise RequestInvalid(Code.FIELD_UNKNOWN, "query parameters are not accepted")
     if request.headers.get("content-type", "").lower() not in _JSON:
         raise RequestInvalid(Code.BODY_INVALID, "content type: expected application/json", status=415)
+    check_coding(request.headers)
 
 
 def _idempotency_key(headers: Mapping[str, str]) -> str:
     key = headers.get("idempotency-key", "")
     if len(key) > MAX_IDEMPOTENCY_KEY or not _IDEMPOTENCY_KEY.fullmatch(key):
         raise RequestInvalid(
-            Code.BODY_INVALID, f"Idempotency-Key: expected at most {MAX_IDEMPOTENCY_KEY} visible ASCII characters"
+            Code.BODY_INVALID,
+            f"Idempotency-Key: expected once, at most {MAX_IDEMPOTENCY_KEY} visible ASCII characters without ','",
         )
     return key
 

@@ -59,6 +59,7 @@ class Request:
     body: bytes
     source: str  # peer address, for counting unauthenticated attempts
     query: str = ""  # query string without the question mark; no operation of the gateway takes one
+    fault: str = ""  # what is wrong with the head (RFC 9112), for the client; the handler refuses and records it
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer as Granian
 
@@ -24,6 +25,8 @@ BACKLOG = 2048
 BACKPRESSURE = 1024
 """Requests a worker holds at once: more than any deployment has clients, for a client turned away learns nothing."""
 RESPAWN_SECONDS = 0.5
+HEAD = HTTP1Settings(header_read_timeout=10_000, max_buffer_size=65_536)
+"""A request's head: whole within ten seconds, and four times as large as a longest token with all other headers."""
 DRAIN_SECONDS = 30
 """Longest that a request under way may take to finish after SIGTERM: longer than all time-outs on its path."""
 
@@ -61,6 +64,7 @@ def server(settings: Settings) -> Granian:
         workers=web.workers,
         blocking_threads=web.threads,
         http=HTTPModes.http1,
+        http1_settings=HEAD,
         websockets=False,
         loop=Loops.asyncio,
         backlog=BACKLOG,

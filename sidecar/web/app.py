@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from flask import Flask
+from flask import Flask, request
 from flask import Response as FlaskResponse
 
-from sidecar.codes import Channel
+from sidecar.codes import Channel, Code
+from sidecar.errors import RequestInvalid
 from sidecar.gateway.run import Gateway
 from sidecar.settings import Settings
 from sidecar.web import api, applications, letters, operator, oversight, policy, problem
-from sidecar.web.http import Environ, StartResponse, read_request, send
+from sidecar.web.http import Environ, StartResponse, head_fault, read_request, send
 from sidecar.web.services import Services
 from sidecar.web.wire import build_services
 
@@ -61,10 +62,18 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
     if "workbench" in settings.server.roles:
         app.register_blueprint(policy.blueprint)
     problem.register(app, services)
+    app.before_request(_of_one_meaning)
     app.after_request(_never_stored)
     if settings.server.thin_lane and "gateway" in settings.server.roles:
         app.wsgi_app = ThinLane(app.wsgi_app, services.gateway, settings.server.max_body_bytes)  # type: ignore[method-assign]
     return app
+
+
+def _of_one_meaning() -> None:
+    """Refuse a head that readers on the way may take otherwise; an inquiry's is refused, and recorded, by its handler."""
+    fault = head_fault(request.environ)
+    if fault and request.endpoint != "api.inquire":
+        raise RequestInvalid(Code.BODY_INVALID, fault, status=400)
 
 
 def _never_stored(answer: FlaskResponse) -> FlaskResponse:

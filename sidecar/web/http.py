@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from sidecar.gateway.types import Request, Response
 
 Environ = Mapping[str, Any]
 StartResponse = Callable[..., Any]
+
+_HOST: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+;=%-]+(?::[0-9]{0,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{0,5})?")
+"""``uri-host [":" port]`` without the comma, by which the server joins two headers of one name."""
 
 REASONS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 """Status lines, the same through both doors."""
@@ -25,7 +29,35 @@ def read_request(environ: Environ, channel: str, max_body: int) -> Request:
         body=_body(environ, max_body + 1),
         source=environ.get("REMOTE_ADDR") or "",
         query=environ.get("QUERY_STRING") or "",
+        fault=head_fault(environ),
     )
+
+
+def head_fault(environ: Environ) -> str:
+    """What makes the head of a request mean different things to different readers, or nothing.
+
+    1. Methods are case-sensitive (RFC 9110 §9.1); a reader that folds them lets one past a rule for the other.
+    2. A path begins with one slash; routing would drop the others, a rule by prefix would not.
+    3. HTTP/1.1 has exactly one well-formed ``Host`` (RFC 9112 §3.2); the server joins two by a comma.
+    4. The only transfer coding is ``chunked``, once, and not beside a length (RFC 9112 §6.1, §6.3).
+    5. ``Content_Type`` is not ``Content-Type``: CGI names cannot tell the two apart, except these.
+
+    Returns:
+        A text for the client that quotes nothing, empty where all is well.
+    """
+    if environ["REQUEST_METHOD"] != environ["REQUEST_METHOD"].upper():
+        return "the method is written in capitals"
+    if environ.get("PATH_INFO", "").startswith("//"):
+        return "the path begins with one slash"
+    host = environ.get("HTTP_HOST") or ""
+    if not _HOST.fullmatch(host) and (host or environ.get("SERVER_PROTOCOL") == "HTTP/1.1"):
+        return "Host: expected exactly one"
+    coding = environ.get("HTTP_TRANSFER_ENCODING")
+    if coding is not None and (coding.strip().lower() != "chunked" or environ.get("CONTENT_LENGTH")):
+        return "Transfer-Encoding: expected chunked, once, without Content-Length"
+    if "HTTP_CONTENT_TYPE" in environ or "HTTP_CONTENT_LENGTH" in environ:
+        return "Content-Type and Content-Length are written with hyphens"
+    return ""
 
 
 def _headers(environ: Environ) -> dict[str, str]:

@@ -78,7 +78,7 @@ _LIMIT = Parameter("limit", "query", {"type": "integer", "minimum": 1, "maximum"
 _IDEMPOTENCY = Parameter(
     "Idempotency-Key",
     "header",
-    {"type": "string", "maxLength": 128, "pattern": "^[!-~]*$"},
+    {"type": "string", "maxLength": 128, "pattern": r"^[!-+\--~]*$"},
     "Repeats of a request with the same key count as one use of the letter.",
 )
 

@@ -15,6 +15,7 @@ from sidecar.codes import Channel, Code
 from sidecar.errors import RequestInvalid
 from sidecar.gateway.body import parse_object
 from sidecar.gateway.problem import JSON, response
+from sidecar.gateway.read import check_coding
 from sidecar.gateway.types import Request
 from sidecar.identity.types import Officer
 from sidecar.web.http import read_request
@@ -98,6 +99,7 @@ def body(request: Request, model: type[M]) -> M:
         raise RequestInvalid(Code.BODY_TOO_LARGE, f"the body is larger than {limit} bytes", status=413)
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
         raise RequestInvalid(Code.BODY_INVALID, "content type: expected application/json", status=415)
+    check_coding(request.headers)
     parse_object(request.body)
     try:
         return model.model_validate_json(request.body)

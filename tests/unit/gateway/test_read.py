@@ -114,7 +114,12 @@ def test_a_body_one_byte_over_the_limit_is_413():
     assert refused(b" " * 65537) == ("body-too-large", 413)
 
 
-@pytest.mark.parametrize("key", ["k" * 129, "a b", "钥", "a\tb"])
+def test_a_body_in_a_content_coding_is_415():
+    assert refused(BODY, content_encoding="gzip") == ("body-invalid", 415)
+    assert read(BODY, content_encoding="identity") == read(BODY)
+
+
+@pytest.mark.parametrize("key", ["k" * 129, "a b", "钥", "a\tb", "one,two"])
 def test_an_idempotency_key_is_short_visible_ascii(key):
     assert refused(BODY, idempotency_key=key) == ("body-invalid", 422)
     assert read(BODY, idempotency_key="k" * 128).idempotency_key == "k" * 128

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from sidecar.gateway.types import Response
-from sidecar.web.http import read_request, send
+from sidecar.web.http import head_fault, read_request, send
 
 
 def environ(body=b"", **more):
@@ -41,6 +41,36 @@ def test_an_announced_length_is_not_read_beyond():
 @pytest.mark.parametrize("announced", ["", "-1", "x", "٣"])
 def test_without_a_length_nothing_is_read(announced):
     assert read_request(environ(b"{}", CONTENT_LENGTH=announced), "api", 100).body == b""
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"REQUEST_METHOD": "post"},
+        {"PATH_INFO": "//v1/inquiries"},
+        {"HTTP_HOST": ""},
+        {"HTTP_HOST": "a,b"},
+        {"HTTP_HOST": "a b"},
+        {"HTTP_HOST": "a@b"},
+        {"HTTP_HOST": "a/b"},
+        {"HTTP_HOST": "a:999999"},
+        {"HTTP_TRANSFER_ENCODING": "gzip, chunked"},
+        {"HTTP_TRANSFER_ENCODING": "chunked, chunked"},
+        {"HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": "3"},
+        {"HTTP_CONTENT_TYPE": "application/json"},
+        {"HTTP_CONTENT_LENGTH": "3"},
+    ],
+)
+def test_a_head_that_can_be_taken_in_two_ways_is_a_fault(changed):
+    sent = environ(SERVER_PROTOCOL="HTTP/1.1", HTTP_HOST="sidecar.example:8080") | changed
+    assert head_fault(sent)
+    assert read_request(sent, "api", 100).fault == head_fault(sent)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8080", "[::1]", "[fe80::1]:443", "a-b.example."])
+def test_an_ordinary_head_has_no_fault(host):
+    assert head_fault(environ(SERVER_PROTOCOL="HTTP/1.1", HTTP_HOST=host, HTTP_TRANSFER_ENCODING="Chunked")) == ""
+    assert head_fault(environ(SERVER_PROTOCOL="HTTP/1.0")) == ""
 
 
 class _Drip(io.BytesIO):
