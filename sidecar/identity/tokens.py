@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -35,6 +36,8 @@ MAX_SUBJECT: Final = 128
 
 MAX_TIME: Final = 2**53
 """Times beyond it are no exact JSON numbers."""
+
+_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]*")
 
 TYPES: Final = frozenset({"", "jwt", "at+jwt", "application/jwt", "application/at+jwt"})
 """``typ`` of an officer's token (RFC 9068); a letter or a receipt is none (RFC 8725 §3.11)."""
@@ -227,6 +230,8 @@ def _parse(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     parts = token.split(".")
     if len(parts) != 3:
         raise TokenRejected(Code.TOKEN_MALFORMED, f"expected three parts, got {len(parts)}")
+    if not all(map(_BASE64URL.fullmatch, parts)):  # one token has one spelling: no padding (RFC 7515 §2)
+        raise TokenRejected(Code.TOKEN_MALFORMED, "expected base64url without padding")
     header, claims = _json_part(parts[0]), _json_part(parts[1])
     if FORBIDDEN_HEADERS & header.keys():
         raise TokenRejected(Code.TOKEN_MALFORMED, f"expected none of the headers {sorted(FORBIDDEN_HEADERS)}")

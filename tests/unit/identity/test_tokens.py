@@ -151,6 +151,14 @@ def test_step_1_what_is_no_jws_is_malformed_or_without_algorithm(world, text):
     assert caught.value.code in {Code.TOKEN_MALFORMED, Code.TOKEN_ALGORITHM}
 
 
+def test_step_1_a_token_has_one_spelling(world):
+    good = token()
+    assert world.verify(good)
+    head, body, signature = good.split(".")
+    for text in (good + "==", f"{head}=.{body}.{signature}", f"{head}.{body}.{signature}\n", f"{head}.{body}.+/"):
+        refused(world, text, Code.TOKEN_MALFORMED)
+
+
 def test_step_1_a_huge_token_is_not_parsed(world):
     refused(world, "a" * (MAX_TOKEN_BYTES + 1), Code.TOKEN_MALFORMED)
     refused(world, token(sub="x" * MAX_TOKEN_BYTES), Code.TOKEN_MALFORMED)
