@@ -1,0 +1,131 @@
+"""Grades a catalog on live rows: what it leaves undecided or unmapped, and whether filter and classification agree (P4).
+
+Findings name attributes and count rows; no value of a row is in them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Subquery, literal_column, select
+
+from sidecar.policy.types import SENTENCE_UNKNOWN, Attributes, LegalParameters, RecordKind
+from sidecar.records import catalog as c
+from sidecar.records import expr as e
+from sidecar.records.attributes import SEALED_KEYS, UNSEALED_KEYS, cover_mark, derivation, expressions
+from sidecar.records.connectors.sql import SqlConnector, live_types
+from sidecar.records.dialect import ZERO
+from sidecar.records.statement import INQUIRY, LIMIT, Builder, Shape, Statement, source_of
+
+_KINDS = tuple(str(kind) for kind in RecordKind)
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """What was found in the first rows, in the order of their keys.
+
+    Attributes:
+        rows: rows that were read.
+        sealed: rows that are sealed or treated as sealed.
+        grounds: rule → sealed rows that it explains.
+        undecidable: attribute → rows in which it is unknown.
+        unmapped: attribute → rows with a code that the catalog does not map; blanks are not codes.
+        different: rows that filter and classification do not take alike.
+    """
+
+    rows: int
+    sealed: int
+    grounds: Mapping[str, int]
+    undecidable: Mapping[str, int]
+    unmapped: Mapping[str, int]
+    different: int
+
+
+def grade(connector: SqlConnector, parameters: LegalParameters, limit: int) -> Grade:
+    """Grade a connector's catalog on at most ``limit`` rows; marks of the seal register are left aside.
+
+    Raises:
+        DatabaseUnavailable, DatabaseTimeout, DatabaseClosed: the database cannot be read, or lacks a column.
+    """
+    catalog, driver = connector.catalog, connector.driver
+    trees, cover = expressions(catalog, parameters), cover_mark(catalog)
+    types = live_types(driver, catalog)
+    builder = Builder(catalog, trees, cover, connector.open_record, driver.dialect, types, driver.render)
+    sample = _sample(catalog, limit)
+    names = (*builder.attribute_columns(), *sorted(types.keys() - set(builder.attribute_columns())))
+    sql, binds = driver.render(
+        select(*(driver.dialect.text(sample.c[name]).label(f"r{i}") for i, name in enumerate(names)))
+    )
+    rows = driver.execute(Statement(sql, binds, names, (), ()), ())
+    index = {name: i for i, name in enumerate(names)}
+    records = [
+        attributes for attributes, _ in derivation(trees, cover, index)(rows, {SEALED_KEYS: (), UNSEALED_KEYS: ()})
+    ]
+    words = connector.classify(records)
+    keys = [_key(catalog, row) for row in rows]
+    different = 0
+    for is_open in (True, False):
+        expected = Counter(key for key, word in zip(keys, words, strict=True) if word.is_open is is_open)
+        found = _filtered(connector, builder, sample, limit, is_open=is_open)
+        different += max((expected - found).total(), (found - expected).total())
+    shut = [word for word in words if not word.is_open]
+    grounds = Counter(ground for word in shut for ground in word.grounds)
+    unmapped = {name: _strange(rows, index[column], codes) for name, column, codes in coded(catalog)}
+    return Grade(len(rows), len(shut), grounds, _undecidable(records), unmapped, different)
+
+
+def _sample(catalog: c.Catalog, limit: int) -> Subquery:
+    source, find = source_of(catalog)
+    columns = [find(name).label(name) for name in sorted(set(c.columns_of(catalog)))]
+    order = [find(name) for name in catalog.source.key]
+    rows = select(*columns).select_from(source).order_by(*order)
+    return rows.limit(literal_column(str(limit))).offset(ZERO).subquery("sample")
+
+
+def _key(catalog: c.Catalog, row: Sequence[Any]) -> str:
+    return e.key_text([e.leaf(part) for part in row[: len(catalog.source.key)]])
+
+
+def _filtered(
+    connector: SqlConnector, builder: Builder, sample: Subquery, limit: int, *, is_open: bool
+) -> Counter[str]:
+    """Keys of the sample's rows that the production filter takes as open, or as sealed."""
+    shown, hidden = (_KINDS, ()) if is_open else ((), _KINDS)
+    statement = builder.build(Shape("search", 0, (), shown, hidden, frozenset(), (), after=False), sample)
+    none = connector.driver.key_set(())
+    values = {INQUIRY: "check", LIMIT: limit, SEALED_KEYS: none, UNSEALED_KEYS: none}
+    found = connector.driver.execute(statement, [values[name] for name in statement.binds])
+    return Counter(_key(connector.catalog, row) for row in found)
+
+
+def _undecidable(records: Sequence[Attributes]) -> dict[str, int]:
+    names = ("era", "joint", "kind", "minor")
+    found = {name: sum(getattr(record, name) == "unknown" for record in records) for name in names}
+    return found | {"sentence_months": sum(record.sentence_months == SENTENCE_UNKNOWN for record in records)}
+
+
+def coded(catalog: c.Catalog) -> list[tuple[str, str, frozenset[str]]]:
+    """Attributes and released fields that are read from codes: name, column, the codes that are mapped."""
+    maps = catalog.attributes
+    found = [
+        (f"released.{name}", f.column, frozenset(f.map)) for name, f in catalog.released.items() if f.map is not None
+    ]
+    for name in ("joint", "kind", "main_acts"):
+        part = getattr(maps, name)
+        if part is not None and part.column is not None:
+            found.append((name, part.column, frozenset(part.map)))
+    if maps.sentence_months is not None and maps.sentence_months.kind_from is not None:
+        found.append(("sentence_months", maps.sentence_months.kind_from, frozenset(maps.sentence_months.kinds)))
+    if maps.exempted is not None:
+        found.append(("exempted", maps.exempted.column, frozenset((*maps.exempted.yes, *maps.exempted.no))))
+    for name, mark in (("cover_mark", maps.cover_mark), ("seal_mark", maps.seal_mark)):
+        if mark is not None:
+            found.append((name, mark.column, frozenset((*mark.none, *mark.set))))
+    return found
+
+
+def _strange(rows: Sequence[Sequence[Any]], place: int, codes: frozenset[str]) -> int:
+    return sum(e.leaf(row[place]) not in codes | {""} for row in rows)
