@@ -32,10 +32,11 @@ demo: ## set up, tell the story, serve until Ctrl-C (ONCE=1: end after the story
 
 test: lint docs-check policies bundle-check mutants unit conformance functional faults ## all checks and tests
 
-tools: ## OPA, Helm and PostgreSQL for the tests
+tools: ## OPA, Helm, PostgreSQL and MariaDB for the tests
 	@opa="$(OPA)"; [[ -n "$$opa" ]]
 	@$(ENSURE) helm >/dev/null
 	@$(ENSURE) postgres
+	@$(ENSURE) mariadb
 
 dev: ## the environment for development, in .venv
 	@$(ENSURE) venv dev

@@ -7,6 +7,7 @@ Standard library only: it runs before there is an environment. Tools are kept ou
     python3 tools/ensure.py opa               prints the path of an OPA 1.20, or nothing where there can be none
     python3 tools/ensure.py helm              prints the path of the pinned Helm
     python3 tools/ensure.py postgres          installs PostgreSQL's server programs by apt where there are none
+    python3 tools/ensure.py mariadb           installs MariaDB's server programs by apt where there are none
     python3 tools/ensure.py wrk               installs wrk, which loads the benchmarks, by apt where there is none
 """
 
@@ -242,6 +243,12 @@ def ensure_postgres() -> None:
     _apt("postgresql")
 
 
+def ensure_mariadb() -> None:
+    """Install MariaDB's server programs where there are none (the tests run it as their own child)."""
+    if not shutil.which("mariadbd", path=f"{os.environ.get('PATH', '')}:/usr/sbin"):
+        _apt("mariadb-server")
+
+
 def ensure_wrk() -> None:
     """Install wrk where there is none."""
     if not shutil.which("wrk"):
@@ -272,6 +279,8 @@ def main(arguments: list[str]) -> int:
             print(ensure_helm())
         case ["postgres"]:
             ensure_postgres()
+        case ["mariadb"]:
+            ensure_mariadb()
         case ["wrk"]:
             ensure_wrk()
         case _:

@@ -44,6 +44,10 @@ Sql = ColumnElement[Any]
 ZERO = literal_column("0", Integer)
 
 
+def _as_it_is(raw: Sql) -> Sql:
+    return raw
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """What differs between databases.
@@ -54,6 +58,8 @@ class Dialect:
         leaf: the text of a column as nodes see it, never null.
         in_bound: membership of a text in a bound set.
         limit: rows of a sub-select that has no limit (SQLite knows no OFFSET without one).
+        stored: a column as its bytes are stored, for values that are decoded here.
+        blind: whether columns usually compare blind to case: what an index finds is then compared again, exactly.
     """
 
     name: str
@@ -61,6 +67,8 @@ class Dialect:
     leaf: Callable[[Sql], Sql]
     in_bound: Callable[[Sql, str], Sql]
     limit: Sql | None
+    stored: Callable[[Sql], Sql] = _as_it_is
+    blind: bool = False
 
     def layer(self, query: Select[Any], name: str) -> Subquery:
         """A sub-select that the planner does not flatten, or it would compute its columns again at each use."""

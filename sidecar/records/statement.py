@@ -229,7 +229,10 @@ class Builder:
         columns = [
             *(self.dialect.text(find(name)).label(f"r{i}") for i, name in enumerate(leaves)),
             *(self.dialect.leaf(find(name)).label(f"x{i}") for i, name in enumerate(leaves) if name in compared),
-            *(find(self.catalog.released[name].column).label(f"b{i}") for i, name in enumerate(encoded)),
+            *(
+                self.dialect.stored(find(self.catalog.released[name].column)).label(f"b{i}")
+                for i, name in enumerate(encoded)
+            ),
         ]
         # The inquiry's id is bound and always true, so that the database's own audit can be matched one to one. A
         # column beside it keeps PostgreSQL from making a plan's node of its own for it.
@@ -256,7 +259,8 @@ class Builder:
 
     def _among(self, name: str, raw: ColumnElement[Any], binds: list[BindParameter[Any]]) -> ColumnElement[bool]:
         if self.types[name].is_text:
-            return raw.in_(binds)
+            found = raw.in_(binds)
+            return and_(found, self.dialect.leaf(raw).in_(binds)) if self.dialect.blind else found
         return self.dialect.leaf(raw).in_(binds)
 
     def _conditions(self, shape: Shape) -> list[tuple[e.Expr, str, list[BindParameter[Any]]]]:

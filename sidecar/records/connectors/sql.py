@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from sidecar.clock import Clock, SystemClock
@@ -361,4 +361,16 @@ def _driver(loaded: c.LoadedCatalog, limits: Limits, clock: Clock) -> Driver:
     if backend == "postgresql":
         dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
         return PostgresDriver(dsn, limits, clock)
-    raise ConfigurationError(f"{loaded.catalog.database}: expected sqlite or postgresql, got {backend!r}")
+    if backend in {"mysql", "mariadb"}:
+        return _mariadb(loaded, url, limits, clock)
+    raise ConfigurationError(f"{loaded.catalog.database}: expected sqlite, postgresql or mariadb, got {backend!r}")
+
+
+def _mariadb(loaded: c.LoadedCatalog, url: URL, limits: Limits, clock: Clock) -> Driver:
+    try:
+        from sidecar.records.connectors.mariadb import MariaDbDriver  # noqa: PLC0415  # its PyMySQL is an extra
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            f"{loaded.catalog.database}: MariaDB needs PyMySQL: install sealed-records-sidecar[mariadb]"
+        ) from None
+    return MariaDbDriver(url, limits, clock)

@@ -318,7 +318,7 @@ def test_a_missing_file_is_unavailable_and_a_missing_column_closes_the_database(
     connector.close()
 
 
-@pytest.mark.parametrize(("url", "message"), [("mysql://x", "got 'mysql'"), ("nonsense", "holds no URL")])
+@pytest.mark.parametrize(("url", "message"), [("oracle://x", "got 'oracle'"), ("nonsense", "holds no URL")])
 def test_a_url_of_another_kind_is_refused(tmp_path, url, message):
     (tmp_path / "county.dsn").write_text(url)
     with pytest.raises(ConfigurationError, match=message):
