@@ -62,7 +62,9 @@ class Heard:
 def corpus(name: str) -> list[Case]:
     """The cases of a file."""
     listed = yaml.safe_load((CORPUS / f"{name}.yaml").read_text(encoding="utf-8"))
-    return [Case(str(told["name"]), told) for told in listed]
+    cases = {told["name"]: Case(told["name"], told) for told in listed}
+    assert len(cases) == len(listed), "expected every name once"
+    return list(cases.values())
 
 
 def credentials(token: str) -> bytes:
