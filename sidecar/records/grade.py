@@ -74,7 +74,7 @@ def grade(connector: SqlConnector, parameters: LegalParameters, limit: int) -> G
     shut = [word for word in words if not word.is_open]
     grounds = Counter(ground for word in shut for ground in word.grounds)
     unmapped = {name: _strange(rows, index[column], codes) for name, column, codes in coded(catalog)}
-    return Grade(len(rows), len(shut), grounds, _undecidable(records), unmapped, different)
+    return Grade(len(rows), len(shut), dict(grounds), _undecidable(records), unmapped, different)
 
 
 def _sample(catalog: c.Catalog, limit: int) -> Subquery:

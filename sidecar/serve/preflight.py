@@ -5,6 +5,7 @@ deployment's, 4. the keys are there, 5. the active revision is as approved, 6. i
 database passes its canary. Only in step 7 a failure is no reason to stop: that database stays closed and the others go
 on, unless there is none left. A database that does not answer is closed until it does: nothing is known against it, and
 a county's server that is switched on later than the sidecar must not need a second start.
+8. On request, each catalog is graded on live rows of a database that passed.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from sidecar.policy.revisions import Revision, load_active
 from sidecar.policy.wasm import WasmEngine
 from sidecar.records.catalog import LoadedCatalog, parse
 from sidecar.records.connectors import open_connector
+from sidecar.records.grade import Grade, grade
 from sidecar.settings import Settings
 from sidecar.storage import migrate
 from sidecar.storage.durability import check_durable
@@ -35,6 +37,9 @@ from sidecar.storage.engine import open_state
 
 DATABASE = "database "
 """How the findings of legacy databases begin."""
+
+GRADE = "catalog "
+"""How the findings of graded catalogs begin."""
 
 CANARY_TIMEOUT_MS = 10_000
 """A portion of the canary's rows on a busy machine: nobody waits for an answer meanwhile."""
@@ -44,20 +49,31 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check: its name, whether all is well, what was found or must be done, and whether time alone may mend it."""
+    """One check: its name, whether all is well, what was found or must be done.
+
+    Attributes:
+        name: what was checked.
+        ok: whether all is well.
+        text: what was found, or the fix.
+        passing: whether time alone may mend it.
+        grade: of a catalog that was graded.
+    """
 
     name: str
     ok: bool
     text: str
     passing: bool = False
+    grade: Grade | None = None
 
 
 class Preflight:
     """The checks in order; a later one needs those before it."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, rows: int = 0) -> None:
+        """``rows``: live rows on which each catalog is graded; none are read for 0."""
         self._settings = settings
         self._clock = clock
+        self._rows = rows
         self.revision: Revision | None = None
 
     def findings(self) -> Iterator[Finding]:
@@ -84,8 +100,12 @@ class Preflight:
             for name, content in revision.catalogs.items():
                 catalog = parse(content.decode("utf-8"), name)
                 loaded = LoadedCatalog(catalog, revision.manifest.catalogs[name], folders[name])
-                step = functools.partial(_canary, loaded, revision, engine)
-                yield _finding(f"{DATABASE}{catalog.database}", step)
+                finding = _finding(
+                    f"{DATABASE}{catalog.database}", functools.partial(_canary, loaded, revision, engine)
+                )
+                yield finding
+                if finding.ok and self._rows:
+                    yield _graded(loaded, revision, engine, self._rows)
 
     def _steps(self, state: Database) -> Iterator[tuple[str, Callable[[], str]]]:
         yield "state database", lambda: _durable(state)
@@ -139,6 +159,27 @@ def _canary(catalog: LoadedCatalog, revision: Revision, engine: WasmEngine) -> s
     with closing(open_connector(catalog, revision.filter, revision.params, engine.classify)) as connector:
         connector.canary()
     return "the canary passes"
+
+
+def _graded(catalog: LoadedCatalog, revision: Revision, engine: WasmEngine, rows: int) -> Finding:
+    name = f"{GRADE}{catalog.catalog.database}"
+    try:
+        with closing(open_connector(catalog, revision.filter, revision.params, engine.classify)) as connector:
+            found = grade(connector, revision.params, rows)
+    except SidecarError as exc:
+        return Finding(name, ok=False, text=str(exc))
+    return Finding(name, ok=not found.different, text=_said(found), grade=found)
+
+
+def _said(found: Grade) -> str:
+    """A grade in a line for people: counts, rules and attributes only."""
+    parts = [f"{found.rows} rows, {found.sealed} sealed"]
+    for title, counts in (("by rule", found.grounds), ("undecidable", found.undecidable), ("unmapped", found.unmapped)):
+        told = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()) if count)
+        parts += [f"{title}: {told}"] if told else []
+    if found.different:
+        parts.append(f"filter and classification differ on {found.different}: do not serve this database")
+    return "; ".join(parts)
 
 
 def _finding(name: str, step: Callable[[], str]) -> Finding:
