@@ -170,6 +170,13 @@ class Ledger(Section):
 
     poll_ms: int = Field(200, ge=10, le=5000, description="How often the sequencer looks for new entries.")
     batch: int = Field(1000, ge=1, le=10000, description="Entries given positions in one transaction.")
+    log_key: Path = Field(
+        Path("keys/log.pem"), description="Log key (Ed25519) that signs checkpoints; no worker reads it."
+    )
+    signed_file: Path = Field(
+        Path("log.signed"),
+        description="The last checkpoint that the log key has signed; keep it where a restored database does not reach it.",
+    )
 
 
 class Gateway(Section):

@@ -6,6 +6,7 @@ Standard library only: it runs before there is an environment. Tools are kept ou
     python3 tools/ensure.py venv demo|dev     the environment in .venv, from the hash-locked requirements
     python3 tools/ensure.py opa               prints the path of an OPA 1.20, or nothing where there can be none
     python3 tools/ensure.py helm              prints the path of the pinned Helm
+    python3 tools/ensure.py fsck              prints the path of Tessera's fsck, which verifies tiled logs
     python3 tools/ensure.py postgres          installs PostgreSQL's server programs by apt where there are none
     python3 tools/ensure.py mariadb           installs MariaDB's server programs by apt where there are none
     python3 tools/ensure.py wrk               installs wrk, which loads the benchmarks, by apt where there is none
@@ -33,6 +34,7 @@ OPA_VERSION = "1.20.1"
 OPA_SERIES = "1.20."  # any patch release of the series decides alike; the conformance suite runs on the pinned one
 OPA_RELEASES = "https://github.com/open-policy-agent/opa/releases/download"
 HELM_VERSION = "4.3.1"
+TESSERA_VERSION = "1.0.4"
 
 DOWNLOAD_SECONDS = 5.0
 """The demo must not hang on a closed network: past this, checksum and binary together, it goes on without OPA."""
@@ -233,6 +235,17 @@ def ensure_helm() -> str:
     return str(tools() / "helm")
 
 
+def ensure_fsck() -> str:
+    """Path of Tessera's fsck, built by Go where it is not kept already; never PATH: there it is the file systems'."""
+    kept = tools() / "fsck"
+    built = kept.is_file() or _go_install("github.com/transparency-dev/tessera/cmd/fsck", f"v{TESSERA_VERSION}")
+    if not built:
+        raise Failed(
+            f"Tessera's fsck {TESSERA_VERSION} is needed for the tests of the log: install Go, or put it at {kept}"
+        )
+    return str(kept)
+
+
 # --- Debian packages -------------------------------------------------------------------------------------------------
 
 
@@ -277,6 +290,8 @@ def main(arguments: list[str]) -> int:
             print(ensure_opa())
         case ["helm"]:
             print(ensure_helm())
+        case ["fsck"]:
+            print(ensure_fsck())
         case ["postgres"]:
             ensure_postgres()
         case ["mariadb"]:

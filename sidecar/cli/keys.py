@@ -9,6 +9,8 @@ import click
 from sidecar.cli.context import State, json_option, pass_state, print_json
 from sidecar.keys import generate as make
 from sidecar.law.days import beijing_day
+from sidecar.ledger.note import verifier
+from sidecar.ledger.signed import nothing_signed
 
 _folder = click.option(
     "--directory", type=click.Path(path_type=Path, file_okay=False), help="Folder. Default: keys.directory."
@@ -40,6 +42,17 @@ def ring(state: State, as_json: bool) -> None:
 def application(state: State, as_json: bool) -> None:
     """The key of applications alone, for a ring that was made before there was one."""
     _tell(as_json, files=[make.add_application_key(_directory(state, None))])
+
+
+@generate.command("log")
+@json_option
+@pass_state
+def log(state: State, as_json: bool) -> None:
+    """The log key, which signs checkpoints of the ledger, at ledger.log_key; prints its verifier key."""
+    settings, origin = state.settings, state.settings.deployment.id
+    file = settings.path(settings.ledger.log_key)
+    public = make.create_log_key(file, settings.path(settings.ledger.signed_file), nothing_signed(origin))
+    _tell(as_json, files=[file], verifier=str(verifier(origin, public)))
 
 
 @generate.command("signing")

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import Progress
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from sidecar.cli.context import State, json_option, pass_state, print_json
 from sidecar.cli.database import database
 from sidecar.errors import ConfigurationError, LedgerUnavailable
+from sidecar.keys.files import read_ed25519_private
 from sidecar.ledger.export import export as write_export
+from sidecar.ledger.open import check_origin
+from sidecar.ledger.publish import publish
+from sidecar.ledger.signed import SignedFile
 from sidecar.ledger.verify import Export, Report, verify_database
 from sidecar.ledger.verify import verify as verify_source
 
@@ -96,17 +102,38 @@ def _tell(report: Report, as_json: bool) -> None:
 
 @ledger.command("export")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["lines", "tiles"]),
+    default="lines",
+    show_default=True,
+    help="JSON lines for `ledger verify --export`, or tiles with a signed checkpoint for outside tools.",
+)
 @json_option
 @pass_state
-def export(state: State, folder: Path, as_json: bool) -> None:
-    """Write the ledger to an empty FOLDER as JSON lines that `ledger verify --export` reads without the database."""
+def export(state: State, folder: Path, form: str, as_json: bool) -> None:
+    """Write the ledger to an empty FOLDER, to be verified without the database."""
     with database(state) as engine, _bar() as bar:
         task = bar.add_task("Exporting …", total=None)
-        count = write_export(engine, folder, lambda done: bar.update(task, completed=done))
+        write = _write_tiles if form == "tiles" else _write_lines
+        facts = write(state, engine, folder, lambda done: bar.update(task, completed=done))
     if as_json:
-        print_json({"folder": str(folder), "size": count})
+        print_json({"folder": str(folder), **facts})
     else:
-        click.echo(f"{count} entries in {folder}")
+        click.echo(f"{facts['size']} entries in {folder}" + (f", root {facts['root']}" if "root" in facts else ""))
+
+
+def _write_lines(_: State, engine: Engine, folder: Path, progress: Callable[[int], None]) -> dict[str, Any]:
+    return {"size": write_export(engine, folder, progress)}
+
+
+def _write_tiles(state: State, engine: Engine, folder: Path, progress: Callable[[int], None]) -> dict[str, Any]:
+    settings = state.settings
+    check_origin(engine, settings.deployment.id)
+    key = read_ed25519_private(settings.path(settings.ledger.log_key))
+    done = publish(engine, folder, key, SignedFile(settings.path(settings.ledger.signed_file)), progress)
+    return {"size": done.size, "root": base64.b64encode(done.root).decode("ascii")}
 
 
 def _bar() -> Progress:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyrage
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from sidecar.errors import ConfigurationError
 from sidecar.keys.files import (
@@ -67,6 +67,21 @@ def add_application_key(directory: Path, random: RandomBytes = system_random) ->
     path = directory / APPLICATION_FILE
     write_new(path, _symmetric(random))
     return path
+
+
+def create_log_key(path: Path, signed_file: Path, nothing: bytes) -> Ed25519PublicKey:
+    """Create the log key, and the file of what it has signed, which says ``nothing`` at first.
+
+    Raises:
+        ConfigurationError: one of the files exists already: nothing is written then.
+    """
+    _refuse_taken([path, signed_file])
+    for file in (path, signed_file):
+        file.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    key = Ed25519PrivateKey.generate()
+    write_new(path, _private_pem(key))
+    write_new(signed_file, nothing)
+    return key.public_key()
 
 
 def add_pseudonym_year(directory: Path, year: int, random: RandomBytes = system_random) -> Path:

@@ -74,6 +74,20 @@ def encode(entry: Entry) -> tuple[bytes, Leaf]:
         whole = orjson.dumps(fields(entry), option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as exc:
         raise EntryInvalid("the entry holds a value that has no canonical JSON form") from exc
+    return _pad(whole)
+
+
+def leaf(body: bytes) -> Leaf:
+    """The padded leaf of a stored body. The caller MUST compare its hash with the one that was stored.
+
+    Raises:
+        EntryInvalid: the body is no JSON object, or too long.
+    """
+    return _pad(orjson.dumps({**decode(body), "pad": ""}, option=orjson.OPT_SORT_KEYS))[1]
+
+
+def _pad(whole: bytes) -> tuple[bytes, Leaf]:
+    """Body and leaf of an entry with an empty ``pad``."""
     # Quotes inside values are escaped, and only strings and numbers stand behind `pad`: the last hit is the member.
     head, _, tail = whole.rpartition(_EMPTY_PAD)
     data = head + b',"pad":"' + PAD * _pad_length(len(whole)) + b'"' + tail

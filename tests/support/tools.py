@@ -18,6 +18,16 @@ def find(name: str) -> str:
     Raises:
         AssertionError: it is not there; CI must never skip.
     """
-    found = shutil.which(name) or shutil.which(name, path=str(tools_folder() / "bin"))
+    found = shutil.which(name)
+    return found or find_kept(name)
+
+
+def find_kept(name: str) -> str:
+    """Path of a program from the tools cache only, where PATH may have another of the same name.
+
+    Raises:
+        AssertionError: it is not there; CI must never skip.
+    """
+    found = shutil.which(name, path=str(tools_folder() / "bin"))
     assert found, f"{name} is not installed: run `make tools`"
     return found

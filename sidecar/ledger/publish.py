@@ -1,0 +1,151 @@
+"""Writes the log to a folder as tiles, entry bundles and a signed checkpoint that outside tools verify (C2SP tlog-tiles)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from sidecar.errors import ConfigurationError, LedgerUnavailable, SidecarError
+from sidecar.ledger import entry, merkle
+from sidecar.ledger.checkpoint import Checkpoint
+from sidecar.ledger.note import verifier
+from sidecar.ledger.signed import SignedFile
+from sidecar.ledger.tiles import WIDTH, Bundle, TileStream, pack
+from sidecar.ledger.types import Leaf
+from sidecar.ledger.verify import Database, Head, Row
+
+CHECKPOINT_FILE = "checkpoint"
+"""Written last: a folder without it is an export that was broken off."""
+
+
+class LogRefused(SidecarError):
+    """The log is not signed: it is not whole, or it contradicts a checkpoint that was signed before."""
+
+    code = "internal-error"
+
+
+def publish(
+    engine: Engine,
+    folder: Path,
+    key: Ed25519PrivateKey,
+    signed: SignedFile,
+    progress: Callable[[int], None] | None = None,
+) -> Checkpoint:
+    """Write one snapshot of the log to an empty folder, and sign its tree.
+
+    1. Nobody else signs meanwhile; what was signed last is of this origin.
+    2. Every leaf is hashed again from its entry and is the one at its position; tiles and bundles are written.
+    3. The tree begins with the one that was signed last.
+    4. The tree is the sequencer's.
+    5. Size and root are kept durably; then the verifier key and, last, the signed checkpoint are written.
+
+    Raises:
+        ConfigurationError: the folder is not empty, cannot be written, or rule 1 does not hold.
+        LogRefused: rule 2, 3 or 4 does not hold.
+        LedgerUnavailable: the database does not answer.
+    """
+    snapshot = (
+        {"sqlite_begin": "DEFERRED"} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+    )
+    try:
+        _prepare(folder)
+        with signed.locked(), engine.execution_options(**snapshot).connect() as connection:  # 1
+            checkpoint = _tree(Database(connection), folder, signed.last(), progress)
+            signed.keep(checkpoint)  # 5; a crash from here on leaves a tree that the next export contains
+        _sign(folder, checkpoint, key)
+    except SQLAlchemyError as exc:
+        raise LedgerUnavailable("the state database does not answer, or `sidecar db upgrade` has not run") from exc
+    except OSError as exc:
+        raise ConfigurationError(f"{folder}: cannot be written: {exc.strerror}") from exc
+    return checkpoint
+
+
+def _prepare(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise ConfigurationError(f"{folder}: expected an empty folder")
+
+
+def _tree(source: Database, folder: Path, last: Checkpoint, progress: Callable[[int], None] | None) -> Checkpoint:
+    head = source.head()
+    if last.origin != head.origin:
+        raise ConfigurationError(f"ledger.signed_file: expected origin {head.origin!r}, got {last.origin!r}")
+    writer = _Writer(folder)
+    for row in source.rows():
+        writer.append(_leaf(row, writer.tree.size))  # 2
+        _check_signed(writer.tree, last)  # 3
+        if progress:
+            progress(writer.tree.size)
+    writer.finish()
+    _check_whole(writer.tree, head, last)
+    return Checkpoint(head.origin, head.size, writer.tree.root())
+
+
+def _leaf(row: Row, place: int) -> Leaf:
+    """Rule 2."""
+    if row.position != place or row.body is None:
+        raise LogRefused(f"position {place} has no entry; run `sidecar ledger verify`")
+    leaf = entry.leaf(row.body)
+    if leaf.hash != row.position_leaf:
+        raise LogRefused(f"position {place} has another leaf hash than its entry; run `sidecar ledger verify`")
+    return leaf
+
+
+def _check_signed(tree: merkle.Range, last: Checkpoint) -> None:
+    """Rule 3."""
+    if tree.size == last.size and tree.root() != last.root:
+        raise LogRefused(f"the first {last.size} entries are not those that were signed before")
+
+
+def _check_whole(tree: merkle.Range, head: Head, last: Checkpoint) -> None:
+    """Rules 3 and 4, once all positions were seen."""
+    if tree.size < last.size:
+        raise LogRefused(f"a tree of {last.size} entries was signed before, there are {tree.size}")
+    if tree.size != head.size or b"".join(tree.roots) != head.roots:
+        raise LogRefused("the entries lead to another tree than the sequencer stored; run `sidecar ledger verify`")
+
+
+def _sign(folder: Path, checkpoint: Checkpoint, key: Ed25519PrivateKey) -> None:
+    """Rule 5."""
+    log = verifier(checkpoint.origin, key.public_key())
+    (folder / f"{checkpoint.origin}.vkey").write_text(f"{log}\n", encoding="ascii")
+    (folder / CHECKPOINT_FILE).write_text(checkpoint.signed(key), encoding="utf-8")
+
+
+class _Writer:
+    """Tiles and bundles as they become full, and the tree so far."""
+
+    def __init__(self, folder: Path) -> None:
+        self.tree = merkle.Range()
+        self._folder = folder
+        self._tiles = TileStream()
+        self._entries: list[bytes] = []
+
+    def append(self, leaf: Leaf) -> None:
+        """Add the next leaf."""
+        self.tree.append(leaf.hash)
+        self._entries.append(leaf.data)
+        self._write((tile.path, data) for tile, data in self._tiles.append(leaf.hash))
+        if len(self._entries) == WIDTH:
+            self._bundle()
+
+    def finish(self) -> None:
+        """Write what is partial."""
+        self._write((tile.path, data) for tile, data in self._tiles.partial())
+        if self._entries:
+            self._bundle()
+
+    def _bundle(self) -> None:
+        bundle = Bundle((self.tree.size - 1) // WIDTH, len(self._entries))
+        self._write(iter([(bundle.path, pack(self._entries))]))
+        self._entries = []
+
+    def _write(self, files: Iterator[tuple[str, bytes]]) -> None:
+        for path, data in files:
+            file = self._folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)

@@ -1,0 +1,64 @@
+"""The last checkpoint that the log key has signed: none that contradicts it is signed afterwards (C2SP tlog-checkpoint)."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from sidecar.errors import ConfigurationError
+from sidecar.keys.files import read_secret, replace
+from sidecar.ledger.checkpoint import Checkpoint, parse
+from sidecar.ledger.merkle import EMPTY_ROOT
+from sidecar.ledger.note import NoteInvalid
+
+
+def nothing_signed(origin: str) -> bytes:
+    """Content of the file of a new log key: the empty tree, which every log contains."""
+    return Checkpoint(origin, 0, EMPTY_ROOT).text().encode()
+
+
+class SignedFile:
+    """One file with the text of a checkpoint, replaced in one step and flushed; a lock file stands beside it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the right to sign; waits for another process to finish. The system frees it when its holder dies.
+
+        Raises:
+            ConfigurationError: the lock file cannot be opened.
+        """
+        lock = self._path.with_name(self._path.name + ".lock")
+        try:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise ConfigurationError(f"{lock}: cannot be opened: {exc.strerror}") from exc
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def last(self) -> Checkpoint:
+        """What was signed last.
+
+        Raises:
+            ConfigurationError: the file is missing, open to others or damaged; nothing may be signed then.
+        """
+        try:
+            return parse(read_secret(self._path).decode())
+        except (NoteInvalid, UnicodeDecodeError) as exc:
+            raise ConfigurationError(f"{self._path}: expected the last signed checkpoint") from exc
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Make ``checkpoint`` the last one, durably; before its signature leaves this process.
+
+        Raises:
+            ConfigurationError: it cannot be written.
+        """
+        replace(self._path, checkpoint.text().encode())
