@@ -54,10 +54,13 @@ def test_without_opa_go_and_network_there_is_none_and_one_line_says_so(ensure, m
 def test_a_network_that_swallows_everything_costs_no_more_than_the_limit(ensure, monkeypatch) -> None:
     monkeypatch.setattr(ensure, "DOWNLOAD_SECONDS", 0.05)
     answered = threading.Event()
+    before = set(threading.enumerate())
     monkeypatch.setattr(ensure, "_fetch", lambda *_: str(answered.wait(60)).encode())
     assert ensure.ensure_opa() == ""  # else this stands here for a minute
     assert not answered.is_set()
     answered.set()
+    for fetching in set(threading.enumerate()) - before:  # it must not reach into the next test
+        fetching.join()
 
 
 def test_a_kept_opa_of_the_series_is_used_before_anything_is_fetched(ensure, monkeypatch, tmp_path) -> None:
