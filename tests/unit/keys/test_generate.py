@@ -56,6 +56,17 @@ def test_a_crash_between_the_writes_of_a_rotation_loses_nothing(tmp_path, monkey
     assert len(listed) == 1
 
 
+def test_a_log_key_comes_with_its_file_of_what_was_signed_and_never_without(tmp_path):
+    key, signed = tmp_path / "keys" / "log.pem", tmp_path / "state" / "log.signed"
+    public = generate.create_log_key(key, signed, b"nothing")
+    assert files.read_ed25519_private(key).public_key() == public
+    assert files.read_secret(signed) == b"nothing"
+    key.unlink()
+    with pytest.raises(ConfigurationError, match=r"log\.signed: exists already"):
+        generate.create_log_key(key, signed, b"nothing")
+    assert not key.exists()
+
+
 def test_a_signing_key_comes_in_two_files(tmp_path):
     made = generate.create_signing_key(tmp_path / "units", "court")
     private = files.read_ed25519_private(made.private)

@@ -78,6 +78,16 @@ def test_an_opa_on_path_comes_first_if_it_is_of_the_series(ensure, monkeypatch, 
     assert ensure.ensure_opa() == kept
 
 
+def test_the_fsck_of_file_systems_is_not_the_one_of_logs(ensure, monkeypatch, tmp_path, capsys) -> None:
+    _opa(tmp_path / "bin" / "fsck", "2.38")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    with pytest.raises(ensure.Failed, match=r"Tessera's fsck .* install Go"):
+        ensure.main(["fsck"])
+    kept = _opa(tmp_path / "tools" / "bin" / "fsck", "1.0.4")
+    assert ensure.main(["fsck"]) == 0
+    assert capsys.readouterr().out == f"{kept}\n"
+
+
 def test_a_download_that_is_not_its_checksum_is_not_used(ensure, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(ensure, "_fetch", lambda url, _: b"0" * 64 if url.endswith(".sha256") else b"something else")
     assert ensure.ensure_opa() == ""
