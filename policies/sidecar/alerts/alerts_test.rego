@@ -112,6 +112,8 @@ expected := {
 	"engine-unavailable": ["sealed-records.fault.engine-unavailable.v1", "high", "high", ["R18"]],
 	"internal-error": ["sealed-records.fault.internal-error.v1", "high", "high", ["R18"]],
 	"ledger-damaged": ["sealed-records.fault.ledger-damaged.v1", "critical", "critical", ["E3", "R18"]],
+	"ledger-forked": ["sealed-records.fault.ledger-forked.v1", "critical", "critical", ["E3", "R18"]],
+	"ledger-rolled-back": ["sealed-records.fault.ledger-rolled-back.v1", "critical", "critical", ["E3", "R18"]],
 	"ledger-unavailable": ["sealed-records.fault.ledger-unavailable.v1", "critical", "critical", ["E3", "R18"]],
 	"letter-audience-mismatch": ["sealed-records.attempt.letter-audience-mismatch.v1", "medium", "high", ["A1", "Q5", "R18"]],
 	"letter-basis-mismatch": ["sealed-records.attempt.letter-basis-mismatch.v1", "medium", "high", ["A1", "Q5", "R18"]],
@@ -125,6 +127,7 @@ expected := {
 	"letter-unit-mismatch": ["sealed-records.attempt.letter-unit-mismatch.v1", "high", "critical", ["A1", "Q5", "R18"]],
 	"letter-unknown": ["sealed-records.attempt.letter-unknown.v1", "medium", "high", ["A1", "Q5", "R18"]],
 	"letter-used": ["sealed-records.attempt.letter-replayed.v1", "high", "critical", ["A1", "R17", "R18"]],
+	"log-unsigned": ["sealed-records.fault.log-unsigned.v1", "high", "high", ["E3", "R18"]],
 	"officer-revoked": ["sealed-records.attempt.officer-revoked.v1", "high", "critical", ["A1", "R18"]],
 	"officer-suspended": ["sealed-records.attempt.officer-suspended.v1", "high", "critical", ["A1", "R18"]],
 	"revision-unapproved": ["sealed-records.fault.revision-unapproved.v1", "critical", "critical", ["R18"]],
@@ -140,4 +143,5 @@ expected := {
 	"token-role-issuer": ["sealed-records.attempt.token-role-issuer.v1", "high", "high", ["A1", "R18"]],
 	"token-signature": ["sealed-records.attempt.token-signature.v1", "high", "high", ["A1", "R18"]],
 	"unit-suspended": ["sealed-records.attempt.unit-suspended.v1", "high", "critical", ["A1", "R18"]],
+	"witness-silent": ["sealed-records.fault.witness-silent.v1", "high", "high", ["E3", "R18"]],
 }
