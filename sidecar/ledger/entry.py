@@ -83,7 +83,17 @@ def leaf(body: bytes) -> Leaf:
     Raises:
         EntryInvalid: the body is no JSON object, or too long.
     """
-    return _pad(orjson.dumps({**decode(body), "pad": ""}, option=orjson.OPT_SORT_KEYS))[1]
+    return read(body)[1]
+
+
+def read(body: bytes) -> tuple[dict[str, Any], Leaf]:
+    """The clear fields of a stored body, and its padded leaf. The caller MUST compare the leaf's hash.
+
+    Raises:
+        EntryInvalid: the body is no JSON object, or too long.
+    """
+    found = decode(body)
+    return found, _pad(orjson.dumps({**found, "pad": ""}, option=orjson.OPT_SORT_KEYS))[1]
 
 
 def _pad(whole: bytes) -> tuple[bytes, Leaf]:

@@ -9,23 +9,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from sidecar.errors import ConfigurationError, LedgerUnavailable, SidecarError
+from sidecar.codes import Code
+from sidecar.errors import ConfigurationError, LedgerUnavailable
 from sidecar.ledger import entry, merkle
 from sidecar.ledger.checkpoint import Checkpoint
 from sidecar.ledger.note import verifier
-from sidecar.ledger.signed import SignedFile
+from sidecar.ledger.signed import LogRefused, SignedFile
+from sidecar.ledger.signer import contained, same_origin
+from sidecar.ledger.stored import StoredLog
 from sidecar.ledger.tiles import WIDTH, Bundle, TileStream, pack
 from sidecar.ledger.types import Leaf
 from sidecar.ledger.verify import Database, Head, Row
 
 CHECKPOINT_FILE = "checkpoint"
 """Written last: a folder without it is an export that was broken off."""
-
-
-class LogRefused(SidecarError):
-    """The log is not signed: it is not whole, or it contradicts a checkpoint that was signed before."""
-
-    code = "internal-error"
 
 
 def publish(
@@ -37,25 +34,27 @@ def publish(
 ) -> Checkpoint:
     """Write one snapshot of the log to an empty folder, and sign its tree.
 
-    1. Nobody else signs meanwhile; what was signed last is of this origin.
-    2. Every leaf is hashed again from its entry and is the one at its position; tiles and bundles are written.
-    3. The tree begins with the one that was signed last.
-    4. The tree is the sequencer's.
-    5. Size and root are kept durably; then the verifier key and, last, the signed checkpoint are written.
+    1. Every leaf is hashed again from its entry and is the one at its position; tiles and bundles are written.
+    2. The tree is the sequencer's.
+    3. Nobody else signs meanwhile; what was signed last is of this origin, and both trees are of one history.
+    4. Size and root are kept durably where nothing larger was signed; then the verifier key and, last, the signed
+       checkpoint are written.
 
     Raises:
-        ConfigurationError: the folder is not empty, cannot be written, or rule 1 does not hold.
-        LogRefused: rule 2, 3 or 4 does not hold.
+        ConfigurationError: the folder is not empty or cannot be written, or another origin's tree was signed last.
+        LogRefused: rule 1, 2 or 3 does not hold.
         LedgerUnavailable: the database does not answer.
     """
     snapshot = (
         {"sqlite_begin": "DEFERRED"} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
     )
+    fixed = engine.execution_options(**snapshot)
     try:
         _prepare(folder)
-        with signed.locked(), engine.execution_options(**snapshot).connect() as connection:  # 1
-            checkpoint = _tree(Database(connection), folder, signed.last(), progress)
-            signed.keep(checkpoint)  # 5; a crash from here on leaves a tree that the next export contains
+        with fixed.connect() as connection:
+            checkpoint = _tree(Database(connection), folder, progress)
+        with signed.locked(), fixed.connect() as connection:
+            _admit(StoredLog(connection), checkpoint, signed)  # a crash from here on leaves a tree of the same history
         _sign(folder, checkpoint, key)
     except SQLAlchemyError as exc:
         raise LedgerUnavailable("the state database does not answer, or `sidecar db upgrade` has not run") from exc
@@ -70,47 +69,50 @@ def _prepare(folder: Path) -> None:
         raise ConfigurationError(f"{folder}: expected an empty folder")
 
 
-def _tree(source: Database, folder: Path, last: Checkpoint, progress: Callable[[int], None] | None) -> Checkpoint:
+def _tree(source: Database, folder: Path, progress: Callable[[int], None] | None) -> Checkpoint:
     head = source.head()
-    if last.origin != head.origin:
-        raise ConfigurationError(f"ledger.signed_file: expected origin {head.origin!r}, got {last.origin!r}")
     writer = _Writer(folder)
     for row in source.rows():
-        writer.append(_leaf(row, writer.tree.size))  # 2
-        _check_signed(writer.tree, last)  # 3
+        writer.append(_leaf(row, writer.tree.size))
         if progress:
             progress(writer.tree.size)
     writer.finish()
-    _check_whole(writer.tree, head, last)
+    _check_whole(writer.tree, head)
     return Checkpoint(head.origin, head.size, writer.tree.root())
 
 
 def _leaf(row: Row, place: int) -> Leaf:
-    """Rule 2."""
+    """Rule 1."""
     if row.position != place or row.body is None:
-        raise LogRefused(f"position {place} has no entry; run `sidecar ledger verify`")
+        raise _damaged(f"position {place} has no entry")
     leaf = entry.leaf(row.body)
     if leaf.hash != row.position_leaf:
-        raise LogRefused(f"position {place} has another leaf hash than its entry; run `sidecar ledger verify`")
+        raise _damaged(f"position {place} has another leaf hash than its entry")
     return leaf
 
 
-def _check_signed(tree: merkle.Range, last: Checkpoint) -> None:
-    """Rule 3."""
-    if tree.size == last.size and tree.root() != last.root:
-        raise LogRefused(f"the first {last.size} entries are not those that were signed before")
-
-
-def _check_whole(tree: merkle.Range, head: Head, last: Checkpoint) -> None:
-    """Rules 3 and 4, once all positions were seen."""
-    if tree.size < last.size:
-        raise LogRefused(f"a tree of {last.size} entries was signed before, there are {tree.size}")
+def _check_whole(tree: merkle.Range, head: Head) -> None:
+    """Rule 2."""
     if tree.size != head.size or b"".join(tree.roots) != head.roots:
-        raise LogRefused("the entries lead to another tree than the sequencer stored; run `sidecar ledger verify`")
+        raise _damaged("the entries lead to another tree than the sequencer stored")
+
+
+def _damaged(text: str) -> LogRefused:
+    return LogRefused(Code.LEDGER_DAMAGED, f"{text}; run `sidecar ledger verify`")
+
+
+def _admit(log: StoredLog, ours: Checkpoint, signed: SignedFile) -> None:
+    """Rules 3 and 4. The log has grown since, and what was signed last may be larger than what we have seen."""
+    last = signed.last()
+    same_origin(last, ours.origin)
+    contained(log, log.size(), last)
+    contained(log, log.size(), ours)
+    if ours.size >= last.size:
+        signed.keep(ours)
 
 
 def _sign(folder: Path, checkpoint: Checkpoint, key: Ed25519PrivateKey) -> None:
-    """Rule 5."""
+    """Rule 4."""
     log = verifier(checkpoint.origin, key.public_key())
     (folder / f"{checkpoint.origin}.vkey").write_text(f"{log}\n", encoding="ascii")
     (folder / CHECKPOINT_FILE).write_text(checkpoint.signed(key), encoding="utf-8")

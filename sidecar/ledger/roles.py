@@ -8,7 +8,16 @@ Part = Literal["gateway", "sequencer", "oversight"]
 
 _INSERTED = ("ledger_writers", "ledger_entries", "ledger_data_keys", "ledger_sealed_inputs")
 _READ_BY_GATEWAY = ("ledger_state", "ledger_writers", "ledger_entries", "alembic_version")
-_LOG = ("ledger_state", "ledger_writers", "ledger_entries", "ledger_positions", "oversight_events", "alembic_version")
+_LOG = (
+    "ledger_state",
+    "ledger_writers",
+    "ledger_entries",
+    "ledger_positions",
+    "ledger_nodes",
+    "ledger_checkpoints",
+    "oversight_events",
+    "alembic_version",
+)
 
 
 def grants(part: Part, role: str) -> tuple[str, ...]:
@@ -24,5 +33,7 @@ def grants(part: Part, role: str) -> tuple[str, ...]:
         rights += [("INSERT", table) for table in _INSERTED]
     if part == "sequencer":
         rights += [("INSERT", "ledger_positions"), ("INSERT", "oversight_events")]
-        rights += [("UPDATE", "ledger_state"), ("UPDATE", "ledger_writers")]
+        rights += [("INSERT", "ledger_nodes"), ("INSERT", "ledger_checkpoints")]
+        rights += [("UPDATE", "ledger_state"), ("UPDATE", "ledger_writers"), ("UPDATE", "ledger_checkpoints")]
+        rights += [("DELETE", "ledger_checkpoints")]  # of those within one minute the last is kept
     return tuple(f"GRANT {right} ON {table} TO {name}" for right, table in rights)

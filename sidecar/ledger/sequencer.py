@@ -1,7 +1,7 @@
 """Gives entries their gapless positions: one lock holder at a time, one transaction a batch, projections included.
 
-Per writer, entries are taken in sequence and only while its chain holds; the writers' heads are merged by entry time
-and id. A crash at any line leaves either the whole batch or nothing: the next holder goes on from the stored cursors.
+Per writer, entries are taken in sequence and only while its chain holds and each body hashes to its leaf; the writers'
+heads are merged by entry time and id. A crash at any line leaves either the whole batch or nothing: the next holder goes on from the stored cursors.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from sidecar.codes import Channel, Code, EntryKind
 from sidecar.errors import LedgerUnavailable, SidecarError
 from sidecar.ledger import merkle, positions
 from sidecar.ledger.build import EntryBuilder, Random, milliseconds, uuid7
-from sidecar.ledger.entry import EntryInvalid, decode
+from sidecar.ledger.entry import EntryInvalid, read
 from sidecar.ledger.projector import Positioned, Projector
+from sidecar.ledger.stored import add_nodes
 from sidecar.ledger.tables import STATE, WRITERS
 from sidecar.ledger.types import Effect, EffectRefused, Ledger
 from sidecar.storage.engine import sqlite_file
@@ -64,6 +65,13 @@ class Lock(Protocol):
 
     def release(self) -> None:
         """Give the lock back; nothing happens when it is not held."""
+
+
+class Publisher(Protocol):
+    """What follows the positions outside of their transaction: checkpoints."""
+
+    def step(self, connection: Connection) -> None:
+        """Do what is due; called after each round by whoever holds the lock, with its connection."""
 
 
 class AdvisoryLock:
@@ -168,8 +176,10 @@ class Sequencer:
         batch: int = 1000,
         poll_ms: int = 200,
         random: Random = os.urandom,
+        publisher: Publisher | None = None,
     ) -> None:
         self._ledger = ledger
+        self._publisher = publisher
         self._clock = clock
         self._projectors = tuple(projectors)
         self._batch = batch
@@ -218,6 +228,8 @@ class Sequencer:
             heads, faults = self._fetch(connection)
             if heads or self._beat_due():
                 self._integrate(connection, heads)
+            if self._publisher is not None:
+                self._publisher.step(connection)
         except SQLAlchemyError as exc:
             self.release()
             raise LedgerUnavailable("the state database failed the sequencer") from exc
@@ -261,6 +273,7 @@ class Sequencer:
                 raise LedgerUnavailable(f"another sequencer is at work at position {state.size}")
             if entries:
                 positions.insert(connection, entries)
+                add_nodes(connection, state.size, tree.size)
                 connection.execute(_MOVE_CURSOR, _cursors(heads, now))
                 for projector in self._projectors:
                     projector.project(connection, entries)
@@ -298,8 +311,10 @@ def _follow(rows: Iterator[RowMapping], run: list[_Head]) -> _Fault | None:
         if row["chain"] != chain:
             return _Fault(row["writer"], seq, "chain")
         try:
-            fields = decode(row["body"])
+            fields, leaf = read(row["body"])
         except EntryInvalid:
+            return _Fault(row["writer"], seq, "body")
+        if leaf.hash != row["leaf_hash"]:
             return _Fault(row["writer"], seq, "body")
         run.append(_Head(Positioned(-1, row["writer"], seq, row["leaf_hash"], fields), chain))
     return None

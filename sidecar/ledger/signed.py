@@ -8,11 +8,21 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from sidecar.errors import ConfigurationError
+from sidecar.errors import CodedError, ConfigurationError
 from sidecar.keys.files import read_secret, replace
 from sidecar.ledger.checkpoint import Checkpoint, parse
 from sidecar.ledger.merkle import EMPTY_ROOT
 from sidecar.ledger.note import NoteInvalid
+
+
+class LogRefused(CodedError):
+    """The log is neither signed nor proven; the code says why.
+
+    ``ledger-damaged``: it is not whole. ``ledger-rolled-back``: it is smaller than a tree that was signed before.
+    ``ledger-forked``: it holds other entries than those that were signed.
+    """
+
+    status = 503
 
 
 def nothing_signed(origin: str) -> bytes:

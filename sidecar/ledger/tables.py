@@ -1,6 +1,7 @@
 """Tables of the ledger. The gateway inserts into entries, writers, data keys and sealed inputs; it changes nothing.
 
-Only the sequencer updates ``ledger_writers`` and ``ledger_state`` and inserts positions (see ``roles``).
+Only the sequencer updates ``ledger_writers`` and ``ledger_state``, inserts positions and nodes, and keeps checkpoints
+(see ``roles``).
 Hashes are 32 raw bytes; times are POSIX milliseconds; positions count from 0, a writer's sequence from 1.
 """
 
@@ -65,6 +66,31 @@ POSITIONS = Table(
 )
 """The log's order, given by the sequencer. Several entries may share an ``entry_id``: the pages of one inquiry. A leaf is
 found by its entry's id: an index on hashes would write all over the disk."""
+
+NODES = Table(
+    "ledger_nodes",
+    METADATA,
+    Column("level", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary(32), nullable=False),
+)
+"""Roots of full tiles: hash ``number`` of tile level ``level`` (from 1; level 0 are the positions' leaf hashes). They
+follow from the positions; a missing one is computed, a wrong one leads to a root that was not signed."""
+
+CHECKPOINTS = Table(
+    "ledger_checkpoints",
+    METADATA,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary(32), nullable=False),
+    # POSIX milliseconds of the last signature, and the same in minutes: of each minute the last one is kept, and the
+    # last one with the most cosignatures.
+    Column("time", BigInteger, nullable=False),
+    Column("minute", BigInteger, nullable=False, index=True),
+    Column("note", LargeBinary, nullable=False),
+    Column("cosignatures", LargeBinary, nullable=False),
+    Column("witnesses", BigInteger, nullable=False),
+)
+"""Signed checkpoints as they are served; ``cosignatures`` are lines behind the note, of ``witnesses`` witnesses."""
 
 DATA_KEYS = Table(
     "ledger_data_keys",

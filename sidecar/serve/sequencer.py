@@ -1,4 +1,4 @@
-"""The sequencer child: gives entries their positions and projects the alerts that the procuratorate reads.
+"""The sequencer child: gives entries their positions, projects the alerts that the procuratorate reads, signs the log.
 
 Run by ``sidecar serve`` as ``python -m sidecar.serve.sequencer`` with the settings file in ``SIDECAR_CONFIG``. Several
 replicas run one each: a lock in the database lets one work, and another take over within a second.
@@ -17,6 +17,7 @@ from sidecar.clock import SystemClock
 from sidecar.errors import SidecarError
 from sidecar.ledger.open import open_ledger
 from sidecar.ledger.sequencer import Sequencer
+from sidecar.ledger.signer import open_signer
 from sidecar.oversight.projector import AlertProjector
 from sidecar.policy.open import open_engine
 from sidecar.policy.revisions import load_active
@@ -39,7 +40,10 @@ def run(settings: Settings, stop: threading.Event) -> None:
         with closing(engine), closing(open_ledger(settings, clock, engine=state)) as ledger:
             projector = AlertProjector(engine, settings.deployment.id)
             limits = settings.ledger
-            Sequencer(state, ledger, clock, [projector], batch=limits.batch, poll_ms=limits.poll_ms).run(stop)
+            signer = open_signer(settings, ledger, clock)
+            Sequencer(
+                state, ledger, clock, [projector], batch=limits.batch, poll_ms=limits.poll_ms, publisher=signer
+            ).run(stop)
     finally:
         state.dispose()
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -17,16 +18,22 @@ from sqlalchemy import select
 from sidecar.clock import FixedClock
 from sidecar.demo.postgres import PostgresCluster
 from sidecar.errors import ConfigurationError, LedgerUnavailable
+from sidecar.keys.generate import create_log_key
+from sidecar.ledger import merkle, proofs
+from sidecar.ledger.checkpoint import Checkpoint
 from sidecar.ledger.open import open_ledger
 from sidecar.ledger.roles import grants
 from sidecar.ledger.sequencer import Sequencer
+from sidecar.ledger.signed import SignedFile, nothing_signed
+from sidecar.ledger.signer import open_signer
+from sidecar.ledger.stored import StoredLog
 from sidecar.ledger.tables import ENTRIES
 from sidecar.ledger.verify import verify_database
 from sidecar.storage.durability import check_durable
 from sidecar.storage.engine import open_state
 from tests.support.ledger_rules import LedgerRules, count, papers, used
 from tests.support.postgres import short_directory
-from tests.support.state import NOTES, NOW, entry, new_state, note, open_both, settings_for, use
+from tests.support.state import NOTES, NOW, ORIGIN, entry, new_state, note, open_both, settings_for, use
 
 pytestmark = pytest.mark.functional
 
@@ -287,3 +294,27 @@ def until_unavailable(ledger):
             yield ledger.commit(entry())[0]
         except LedgerUnavailable:
             return
+
+
+def test_checkpoints_are_signed_on_every_kind_of_database(database, tmp_path):
+    engine, url = database
+    settings = settings_for(tmp_path, url)
+    create_log_key(tmp_path / "keys" / "log.pem", tmp_path / "log.signed", nothing_signed(ORIGIN))
+    ledger = open_ledger(settings, FixedClock(NOW), engine=engine)
+    clock = FixedClock(NOW)
+    sequencer = Sequencer(engine, ledger, clock, [], publisher=open_signer(settings, ledger, clock))
+    for size in (1, 300):
+        for _ in range(size - SignedFile(tmp_path / "log.signed").last().size):
+            ledger.commit(entry())
+        clock.set(clock.now() + timedelta(seconds=1))
+        while sequencer.step():
+            pass
+        report = verify_database(engine)
+        assert SignedFile(tmp_path / "log.signed").last() == Checkpoint(ORIGIN, size, report.root)
+        with engine.connect() as connection:
+            stored = StoredLog(connection).checkpoint()
+            assert (stored.size, stored.root) == (size, report.root)
+            proof = proofs.inclusion(StoredLog(connection), 0, size)
+            merkle.verify_inclusion(next(StoredLog(connection).leaves(0, 1)), 0, size, proof, report.root)
+    sequencer.release()
+    ledger.close()

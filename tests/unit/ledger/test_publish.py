@@ -13,9 +13,9 @@ from sidecar.errors import ConfigurationError, LedgerUnavailable
 from sidecar.ledger import merkle
 from sidecar.ledger.checkpoint import Checkpoint, open_checkpoint
 from sidecar.ledger.note import parse_verifier
-from sidecar.ledger.publish import LogRefused, publish
+from sidecar.ledger.publish import publish
 from sidecar.ledger.sequencer import Sequencer
-from sidecar.ledger.signed import SignedFile, nothing_signed
+from sidecar.ledger.signed import LogRefused, SignedFile, nothing_signed
 from sidecar.ledger.tables import ENTRIES, POSITIONS, STATE
 from sidecar.ledger.tiles import bundles, tiles, unpack
 from sidecar.ledger.verify import verify_database

@@ -1,0 +1,139 @@
+"""The log as it is stored: hashes of tiles, entries and signed checkpoints, for whoever serves or proves it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from sidecar.codes import Code
+from sidecar.ledger import entry, merkle
+from sidecar.ledger.signed import LogRefused
+from sidecar.ledger.tables import CHECKPOINTS, ENTRIES, NODES, POSITIONS, STATE
+from sidecar.ledger.tiles import WIDTH
+
+BACKFILL = 256
+"""Most nodes a level that one round adds: a log that is older than the table of nodes does not hold the round up."""
+
+_LEAVES = (
+    select(POSITIONS.c.leaf_hash)
+    .where(POSITIONS.c.position >= bindparam("start"), POSITIONS.c.position < bindparam("end"))
+    .order_by(POSITIONS.c.position)
+)
+_NODES = select(NODES.c.number, NODES.c.hash).where(
+    NODES.c.level == bindparam("level"), NODES.c.number >= bindparam("start"), NODES.c.number < bindparam("end")
+)
+_BODIES = (
+    select(POSITIONS.c.position, ENTRIES.c.body)
+    .join(ENTRIES, (ENTRIES.c.writer == POSITIONS.c.writer) & (ENTRIES.c.writer_seq == POSITIONS.c.writer_seq))
+    .where(POSITIONS.c.position >= bindparam("start"), POSITIONS.c.position < bindparam("end"))
+    .order_by(POSITIONS.c.position)
+)
+
+
+class StoredLog:
+    """The log within one transaction of ``connection``; implements ``proofs.Hashes``."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def size(self) -> int:
+        """How many positions are given."""
+        found: int = self._connection.execute(select(STATE.c.size)).scalar_one()
+        return found
+
+    def hashes(self, level: int, start: int, count: int) -> list[bytes]:
+        """See ``proofs.Hashes``. What the table of nodes lacks is computed from the level below.
+
+        Raises:
+            LogRefused: positions are missing.
+        """
+        return list(self.leaves(start, count)) if level == 0 else self._roots(level, start, count)
+
+    def leaves(self, start: int, count: int) -> Iterator[bytes]:
+        """Leaf hashes from position ``start`` on.
+
+        Raises:
+            LogRefused: one is missing; found at the end.
+        """
+        found = self._connection.execute(_LEAVES, {"start": start, "end": start + count}).scalars().all()
+        if len(found) != count:
+            raise LogRefused(Code.LEDGER_DAMAGED, f"expected {count} positions from {start} on, got {len(found)}")
+        return (bytes(leaf) for leaf in found)
+
+    def _roots(self, level: int, start: int, count: int) -> list[bytes]:
+        rows = self._connection.execute(_NODES, {"level": level, "start": start, "end": start + count})
+        stored = {number: bytes(node) for number, node in rows}
+        return [
+            stored[n] if n in stored else merkle.root(self.hashes(level - 1, n * WIDTH, WIDTH))
+            for n in range(start, start + count)
+        ]
+
+    def entries(self, start: int, count: int) -> list[bytes]:
+        """Padded entries from position ``start`` on.
+
+        Raises:
+            LogRefused: one is missing or cannot be read.
+        """
+        rows = self._connection.execute(_BODIES, {"start": start, "end": start + count}).all()
+        if len(rows) != count:
+            raise LogRefused(Code.LEDGER_DAMAGED, f"expected {count} entries from {start} on, got {len(rows)}")
+        try:
+            return [entry.leaf(bytes(row.body)).data for row in rows]
+        except entry.EntryInvalid as exc:
+            raise LogRefused(Code.LEDGER_DAMAGED, f"an entry from {start} on cannot be read") from exc
+
+    def places(self, identifier: str) -> list[tuple[int, bytes]]:
+        """Positions and leaf hashes of the entries with this id, in order: several where an inquiry has pages."""
+        query = select(POSITIONS.c.position, POSITIONS.c.leaf_hash).where(POSITIONS.c.entry_id == identifier)
+        rows = self._connection.execute(query.order_by(POSITIONS.c.position))
+        return [(position, bytes(leaf)) for position, leaf in rows]
+
+    def place(self, leaf: bytes) -> int | None:
+        """Position of a leaf hash, found by looking at all of them; None where there is none."""
+        query = select(func.min(POSITIONS.c.position)).where(POSITIONS.c.leaf_hash == leaf)
+        found: int | None = self._connection.execute(query).scalar_one()
+        return found
+
+    def checkpoint(self, *, witnesses: int = 0) -> StoredCheckpoint | None:
+        """The largest signed checkpoint with at least so many cosignatures; None where there is none."""
+        query = select(CHECKPOINTS).where(CHECKPOINTS.c.witnesses >= witnesses)
+        row = self._connection.execute(query.order_by(CHECKPOINTS.c.size.desc()).limit(1)).one_or_none()
+        if row is None:
+            return None
+        return StoredCheckpoint(row.size, bytes(row.root), row.time, bytes(row.note), bytes(row.cosignatures))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCheckpoint:
+    """A signed checkpoint; ``time`` is POSIX milliseconds of its last signature."""
+
+    size: int
+    root: bytes
+    time: int
+    note: bytes
+    cosignatures: bytes
+
+    @property
+    def cosigned(self) -> bytes:
+        """The note with the cosignatures behind it, as it is served."""
+        return self.note + self.cosignatures
+
+
+def add_nodes(connection: Connection, old: int, new: int) -> None:
+    """Store the roots of the tiles that became full between the sizes, and of some that an older log lacks."""
+    log = StoredLog(connection)
+    level, width = 1, WIDTH
+    while old // width != new // width:
+        last = connection.execute(select(func.max(NODES.c.number)).where(NODES.c.level == level)).scalar_one()
+        first = 0 if last is None else last + 1
+        numbers = range(first, min(new // width, first + BACKFILL))
+        rows = [{"level": level, "number": n, "hash": _root(log, level, n)} for n in numbers]
+        if rows:
+            connection.execute(NODES.insert(), rows)
+        level, width = level + 1, width * WIDTH
+
+
+def _root(log: StoredLog, level: int, number: int) -> bytes:
+    return merkle.root(log.hashes(level - 1, number * WIDTH, WIDTH))
