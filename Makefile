@@ -20,7 +20,7 @@ PURE := sidecar/law/*,sidecar/codes.py,sidecar/errors.py,sidecar/records/expr.py
 PURE_LEAST := 95
 OPA = $$($(ENSURE) opa)
 
-.PHONY: help demo test tools dev fmt lint policies mutants bundle bundle-check docs docs-check unit conformance functional faults bench bench-memory clean
+.PHONY: help demo test tools dev fmt lint policies mutants bundle bundle-check docs docs-check unit conformance two-worlds worlds functional faults bench bench-memory clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | column -t -s '	'
@@ -30,7 +30,7 @@ demo: ## set up, tell the story, serve until Ctrl-C (ONCE=1: end after the story
 	@if [[ "$${DEMO_ENGINE:-}" != wasm ]]; then export SIDECAR_OPA="$(OPA)"; fi; \
 	exec $(BIN)/sidecar demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(DEMO_FOLDER),--folder $(DEMO_FOLDER))
 
-test: lint docs-check policies bundle-check mutants unit conformance functional faults ## all checks and tests
+test: lint docs-check policies bundle-check mutants unit conformance two-worlds functional faults ## all checks and tests
 
 tools: ## OPA, Helm, fsck of Tessera, PostgreSQL and MariaDB for the tests
 	@opa="$(OPA)"; [[ -n "$$opa" ]]
@@ -91,6 +91,13 @@ bench: dev tools ## speed beside the floor and the straightforward stack; nothin
 bench-memory: dev tools ## memory of the workers after 20,000 and after 100,000 inquiries
 	@$(ENSURE) wrk
 	SIDECAR_OPA="$(OPA)" $(BIN)/python -m tests.benchmarks.memory
+
+two-worlds: dev tools ## 500 pairs of databases that differ in sealed records only show the same bytes
+	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/worlds -q
+
+worlds: dev tools ## the same with 10,000 pairs, new ones each time (WORLDS, WORLDS_SEED)
+	@seed="$${WORLDS_SEED:-$$RANDOM$$RANDOM}"; echo "WORLDS_SEED=$$seed"; \
+	SIDECAR_OPA="$(OPA)" WORLDS="$${WORLDS:-10000}" WORLDS_SEED="$$seed" $(BIN)/pytest tests/worlds -q -k nothing_tells
 
 faults: dev tools ## kills, dead servers, bad input, planted values; KILL_ROUNDS=40 for the long form
 	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/faults -q

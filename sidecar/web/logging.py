@@ -6,10 +6,12 @@ import io
 import logging
 import sys
 from collections.abc import MutableMapping
+from datetime import UTC
 from typing import Any, Final, TextIO, cast
 
 import structlog
 
+from sidecar.clock import Clock, SystemClock
 from sidecar.settings import Logging
 
 ALLOWED: Final = frozenset(
@@ -54,6 +56,18 @@ def _kind(exc_info: Any) -> str:
     return type(exc_info).__qualname__ if isinstance(exc_info, BaseException) else ""
 
 
+class _Stamp:
+    """Adds the time of a line: ISO 8601, UTC, microseconds."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def __call__(self, _: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        now = self._clock.now().astimezone(UTC).replace(tzinfo=None)
+        event["timestamp"] = now.isoformat(timespec="microseconds") + "Z"
+        return event
+
+
 class _CurrentStderr(io.TextIOBase):
     """Standard error as it is when a line is written, so that a replaced stream is never written to once it is closed."""
 
@@ -66,12 +80,17 @@ class _CurrentStderr(io.TextIOBase):
         sys.stderr.flush()
 
 
-def configure(settings: Logging) -> None:
-    """Configure structlog and the standard library's logging, which goes through the same list."""
+def configure(settings: Logging, clock: Clock | None = None) -> None:
+    """Configure structlog and the standard library's logging, which goes through the same list.
+
+    Args:
+        settings: level and format.
+        clock: time of the lines; the machine's unless given.
+    """
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _Stamp(clock or SystemClock()),
         only_allowed,
     ]
     renderer: structlog.typing.Processor = (

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, multiprocess
 
 from sidecar.codes import Code
 from sidecar.errors import SidecarError
+from sidecar.gateway import metrics as counters
 from sidecar.gateway.ports import Runtime
 from sidecar.gateway.problem import JSON, response, title
 from sidecar.gateway.receipt import released_bytes
@@ -97,7 +98,7 @@ def _decides(runtime: Runtime) -> bool:
 @blueprint.get("/metrics")
 def metrics() -> FlaskResponse:
     """Counters of all workers in the text format of Prometheus."""
-    registry = prometheus_client.REGISTRY
+    registry = counters.REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

@@ -116,7 +116,7 @@ class SqlConnector:
         for i, value in enumerate(page.after or ()):
             values[f"after_{i}"] = value
         rows = self.driver.execute(plan.statement, [values[name] for name in plan.statement.binds])
-        return self._fetched(ready, plan, rows, page.size, marks)
+        return self._fetched(ready, plan, rows, page.size, marks, joint_dropped=views.joint_dropped)
 
     def canary(self) -> None:
         """See ``Connector``."""
@@ -198,7 +198,14 @@ class SqlConnector:
         return _Plan(statement, tuple(decoders), shape, sorts, classes)
 
     def _fetched(
-        self, ready: _Ready, plan: _Plan, rows: list[tuple[Any, ...]], size: int, marks: RegisterMarks
+        self,
+        ready: _Ready,
+        plan: _Plan,
+        rows: list[tuple[Any, ...]],
+        size: int,
+        marks: RegisterMarks,
+        *,
+        joint_dropped: frozenset[FieldClass],
     ) -> Fetched:
         total = rows[0][-1] if rows else 0
         if len(rows) == 1 and rows[0][0] is None and all(value is None for value in rows[0][:-1]):
@@ -206,11 +213,15 @@ class SqlConnector:
         page = rows[:size]
         bound = {SEALED_KEYS: marks.sealed, UNSEALED_KEYS: marks.unsealed}
         keys = len(self.catalog.source.key)
+        derived = [
+            (attributes, covered, covered or attributes.joint is not Joint.NONE)
+            for attributes, covered in ready.derive(page, bound)
+        ]
+        columns = _columns(plan, page, [joint for _, _, joint in derived], joint_dropped)
+        decoded = _decoded(columns, len(page))
         kept = tuple([
-            Row(attributes, fields, covered or attributes.joint is not Joint.NONE, row[:keys], covered)
-            for row, (attributes, covered), fields in zip(
-                page, ready.derive(page, bound), _decoded(plan, page), strict=True
-            )
+            Row(attributes, fields, joint, row[:keys], covered)
+            for row, (attributes, covered, joint), fields in zip(page, derived, decoded, strict=True)
             if fields is not None
         ])  # fmt: skip
         lost = len(page) - len(kept)
@@ -241,16 +252,38 @@ def _shape(
     )
 
 
-def _decoded(plan: _Plan, rows: list[tuple[Any, ...]]) -> list[dict[str, Any] | None]:
-    """The released fields of each row; None for a row with a value that cannot be decoded."""
-    try:
-        columns = [decode([row[place] for row in rows]) for _, place, decode in plan.decoders]
-    except Undecodable:
-        return [_decoded(plan, [row])[0] for row in rows] if len(rows) > 1 else [None]
-    names = [name for name, _, _ in plan.decoders]
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One released field of a page: its raw values by row."""
+
+    name: str
+    decode: Decoder
+    raw: list[Any]
+
+
+def _columns(
+    plan: _Plan, rows: list[tuple[Any, ...]], joint: list[bool], dropped: frozenset[FieldClass]
+) -> list[_Column]:
+    """The released fields of a page; what a joint case drops is not even decoded, for a fault in it would tell (R16b)."""
+    columns = [_Column(name, decode, [row[place] for row in rows]) for name, place, decode in plan.decoders]
+    if dropped and any(joint):
+        for column in columns:
+            if plan.classes[column.name] in dropped:
+                column.raw[:] = [None if hidden else raw for raw, hidden in zip(column.raw, joint, strict=True)]
+    return columns
+
+
+def _decoded(columns: list[_Column], count: int) -> list[dict[str, Any] | None]:
+    """The released fields of each of ``count`` rows; None for a row with a value that cannot be decoded."""
     if not columns:
-        return [{} for _ in rows]
-    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+        return [{} for _ in range(count)]
+    try:
+        values = [column.decode(column.raw) for column in columns]
+    except Undecodable:
+        single = [[_Column(c.name, c.decode, [c.raw[i]]) for c in columns] for i in range(count)]
+        return [_decoded(row, 1)[0] for row in single] if count > 1 else [None]
+    names = [column.name for column in columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
 
 
 def live_types(driver: Driver, catalog: c.Catalog) -> dict[str, ColumnType]:

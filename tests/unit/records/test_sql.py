@@ -122,6 +122,16 @@ def test_a_sealed_rows_fault_shows_nowhere(database):
     assert (len(fetched.rows), fetched.total, fetched.unreadable) == (1, 1, 0)
 
 
+@pytest.mark.parametrize("change", [{"GTFZ": "1"}, {"FMBJ": "1"}])
+def test_a_fault_in_what_a_joint_case_drops_shows_nowhere(database, change):
+    """R16b: a story that nobody gets to see must not decide whether there is a record."""
+    connector = database({**change, "BZ": b"\xff\xff"}, {"BZ": b"\xff\xff"}, {})
+    views = replace(r.OPEN_ONLY, joint_dropped=frozenset({FieldClass.NARRATIVE}))
+    fetched = connector.fetch(EVERYONE, views, PageRequest(9), NONE, "i")
+    assert [(row.key, row.fields["story"]) for row in fetched.rows] == [("AJ1|1", None), ("AJ3|1", "供述。")]
+    assert (fetched.total, fetched.unreadable) == (2, 1)
+
+
 def test_the_registers_keys_seal_and_unseal_with_one_statement_whatever_their_number(database):
     connector = database({}, {}, {"FCBJ": "1"}, {"CSRQ": "20100101", "SFZH": None})
     many = frozenset(f"other-{n}|1" for n in range(500))

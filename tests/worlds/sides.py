@@ -1,0 +1,469 @@
+"""Two deployments that share keys, seed and clock, and everything that anybody sees of each: raw bytes, compared as they are.
+
+Nothing here normalises. What a deployment draws at random and what time it is are injected; the rest must be equal of
+itself: status lines, headers in their order, bodies, ``/metrics``, log lines, entries with their positions, events.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import sqlite3
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+import psycopg
+import structlog
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
+
+from sidecar.gateway import metrics
+from sidecar.ledger.open import open_ledger
+from sidecar.ledger.sequencer import Sequencer
+from sidecar.oversight.projector import AlertProjector
+from sidecar.papers.register import import_register
+from sidecar.papers.tables import IDEMPOTENCY_KEYS, INQUIRIES, LETTER_USES
+from sidecar.settings import Logging, Server
+from sidecar.web.app import create_app
+from sidecar.web.logging import configure
+from tests.support.world import DEPLOYMENT, NOW, Drip, World
+from tests.worlds.calls import CLIENTS, Again, Ask, Call, Client, More, Raw, Visit, Wait, by_number
+from tests.worlds.county import ADULT, CATALOG, REGISTERED, TABLE, Pair, Values
+
+_EVENTS = "SELECT * FROM oversight_events WHERE seq > :seen ORDER BY seq"
+_POSITIONS = (
+    "SELECT p.position - :first, e.writer, e.leaf_hash, e.body FROM ledger_positions p JOIN ledger_entries e"
+    " ON e.writer = p.writer AND e.writer_seq = p.writer_seq WHERE p.position >= :first ORDER BY p.position"
+)
+"""Positions are those since the world began; chains are functions of the leaves."""
+
+
+class Places(Protocol):
+    """Databases for a side."""
+
+    def legacy(self, name: str) -> str:
+        """URL of an empty legacy database."""
+
+    def state(self, name: str) -> str | None:
+        """URL of an empty state database; None for SQLite in the side's folder."""
+
+
+class SqlitePlaces:
+    """Files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def legacy(self, name: str) -> str:
+        return f"sqlite:///{self._folder / f'{name}-county.db'}"
+
+    def state(self, name: str) -> str | None:
+        return None
+
+
+class PostgresPlaces:
+    """Databases of a cluster."""
+
+    def __init__(self, cluster: Any) -> None:
+        self._cluster = cluster
+
+    def legacy(self, name: str) -> str:
+        return self._new(f"{name}_county")
+
+    def state(self, name: str) -> str | None:
+        return self._new(f"{name}_state")
+
+    def _new(self, name: str) -> str:
+        self._cluster.createdb(name)
+        return str(self._cluster.url(name))
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What one world shows. Every part is compared byte for byte."""
+
+    answers: tuple[bytes, ...]
+    metrics: bytes
+    log: str
+    ledger: tuple[Any, ...]
+    events: tuple[Any, ...]
+
+    def difference(self, other: Observed) -> str:
+        """The first part that differs, with both forms; empty where none does."""
+        for name in ("answers", "metrics", "log", "ledger", "events"):
+            for i, (one, two) in enumerate(zip_longest(_parts(getattr(self, name)), _parts(getattr(other, name)))):
+                if one != two:
+                    return f"{name} {i}: {_apart(repr(one), repr(two))}"
+        return ""
+
+
+def _apart(one: str, two: str, around: int = 300) -> str:
+    """Where two texts part."""
+    at = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
+    return "\n".join(["", *(text[max(0, at - around) : at + around] for text in (one, two))])
+
+
+def _parts(seen: tuple[Any, ...] | bytes | str) -> Sequence[Any]:
+    return seen if isinstance(seen, tuple) else seen.splitlines(keepends=True)
+
+
+class Side(World):
+    """One of two deployments: the real application, and a legacy database whose rows are replaced for each world."""
+
+    def __init__(self, folder: Path, keys: Path, places: Places, name: str) -> None:
+        self._legacy_url, self._state_url = places.legacy(name), places.state(name)
+        folder.mkdir()
+        storage = {"storage": {"url": self._state_url}} if self._state_url else {}
+        super().__init__(folder, keys=keys, gateway={"page_size": 4}, **storage)
+        thin = replace_server(self.settings, thin_lane=False)
+        self.doors = {"thin": self.app.wsgi_app, "flask": create_app(thin, self.services).wsgi_app}
+        self._seal()
+        runtime, ports = self.gateway.runtime, self.gateway.ports
+        self._sequencer = Sequencer(
+            self.state,
+            ports.ledger,
+            self.clock,
+            [AlertProjector(runtime.engine, DEPLOYMENT)],
+            random=Drip(b"sequencer"),
+        )
+        self._rows = _Rows(self._legacy_url)
+        self._positions = self._events = self._serial = 0
+        self.settle()
+
+    def _settings(self, sections: Mapping[str, Mapping[str, Any]]) -> Any:
+        settings = super()._settings(sections)
+        (self.folder / "county.yaml").write_text(CATALOG, encoding="utf-8")
+        (self.folder / "county.dsn").write_text(self._legacy_url, encoding="utf-8")
+        return settings
+
+    def _legacy(self, cases: Iterable[Any]) -> None:
+        engine = create_engine(self._legacy_url, poolclass=NullPool)
+        TABLE.metadata.create_all(engine)
+        engine.dispose()
+
+    def _seal(self) -> None:
+        """One record is in the seal register of both deployments."""
+        decision = {
+            "effect": "seal", "database": "county", "record_key": "|".join(map(str, REGISTERED)), "number": "（2026）浙0101刑封1号",
+            "authority": "示例县人民法院", "date": "2026-11-20", "ground": "s1", "subject": {"person_id": ADULT.SFZH, "name": ADULT.XM},
+        }  # fmt: skip
+        file = self.folder / "register.yaml"
+        file.write_bytes(orjson.dumps({"register": 1, "decisions": [decision]}))
+        with contextlib.closing(
+            open_ledger(self.settings, self.clock, engine=self.state)
+        ) as ledger:  # not the gateway's writer
+            import_register(
+                file, engine=self.state, ledger=ledger, clock=self.clock, keys=self.services.ring, registrar="甲", confirmed_by="乙"
+            )  # fmt: skip
+
+    @property
+    def connector(self) -> Any:
+        """What reads the legacy database."""
+        return self.gateway.runtime.databases["county"].connector
+
+    def settle(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Positions for what has none, and what is new: positions with their entries, events."""
+        self.gateway.ports.attempts.tick(final=True)
+        while self._sequencer.step():
+            pass
+        with self.state.connect() as connection:
+            placed = connection.execute(text(_POSITIONS), {"first": self._positions}).all()
+            events = connection.execute(text(_EVENTS), {"seen": self._events}).all()
+        self._positions += len(placed)
+        self._events += len(events)
+        return tuple(tuple(row) for row in placed), tuple(tuple(row) for row in events)
+
+    def plant(self, rows: Sequence[Values]) -> None:
+        """Make the legacy database hold these rows and no others."""
+        self._rows.replace(rows)
+
+    def play(self, calls: Sequence[Call], number: int) -> Observed:
+        """Make the calls one after the other and see everything that can be seen."""
+        self.renew(number)
+        with logged(self.clock) as log:
+            session = Session(self)
+            answers = tuple(session.make(call) for call in calls)
+            text_of_metrics = session.visit(Visit("GET", "/metrics"))
+            ledger, events = self.settle()
+        return Observed(answers, text_of_metrics, log.getvalue(), ledger, events)
+
+    def renew(self, number: int) -> None:
+        """As it was before the last world; only ledger and feed have grown. ``number``: of the world, the seed of all that is drawn."""
+        forget_counts()
+        self._serial = 0
+        self.gateway.ports.random.__init__(b"world %d" % number)
+        self.gateway.ports.ids.__self__._millis = -1
+        with self.state.begin() as connection:
+            for table in (LETTER_USES, IDEMPOTENCY_KEYS, INQUIRIES):
+                connection.execute(table.delete())
+        self.clock.set(NOW)
+        self.gateway.latest = datetime.fromtimestamp(0, UTC)
+
+    def serial(self) -> int:
+        """A number that no letter of this side had yet."""
+        self._serial += 1
+        return self._serial
+
+    def close(self) -> None:
+        self._rows.close()
+        self._sequencer.release()
+        super().close()
+
+
+def replace_server(settings: Any, **changes: Any) -> Any:
+    return settings.model_copy(update={"server": Server(**{**settings.server.model_dump(), **changes})})
+
+
+class _Rows:
+    """Replaces all rows of a legacy database, quickly: it is written to by tests only."""
+
+    def __init__(self, url: str) -> None:
+        names = [column.name for column in TABLE.columns]
+        if url.startswith("sqlite"):
+            self._connection: Any = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+            self._connection.execute("PRAGMA synchronous = OFF")
+            mark = "?"
+        else:
+            self._connection = psycopg.connect(url.replace("postgresql+psycopg", "postgresql"))
+            mark = "%s"
+        columns = ", ".join(f'"{name}"' for name in names)
+        self._insert = f'INSERT INTO "T_AJXX" ({columns}) VALUES ({", ".join(mark for _ in names)})'
+        self._names = names
+
+    def replace(self, rows: Sequence[Values]) -> None:
+        if isinstance(self._connection, sqlite3.Connection):
+            self._connection.execute("BEGIN")
+        cursor = self._connection.cursor()
+        cursor.execute('DELETE FROM "T_AJXX"')
+        if rows:
+            cursor.executemany(self._insert, [[row[name] for name in self._names] for row in rows])
+        self._connection.commit()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@dataclass
+class _Asked:
+    """An inquiry that was made, for its pages and repetitions."""
+
+    client: str
+    body: dict[str, Any]
+    answer: Mapping[str, Any]
+
+
+@dataclass
+class Session:
+    """Makes calls against one side; what it learns from answers it learns in both worlds alike."""
+
+    side: Side
+    asked: list[_Asked] = field(default_factory=list)
+    letters: dict[str, str] = field(default_factory=dict)
+
+    def make(self, call: Call) -> bytes:
+        """The answer as it is on the wire; nothing where nothing was sent."""
+        if isinstance(call, Wait):
+            self.side.clock.set(self.side.clock.now() + timedelta(seconds=call.seconds))
+            return b""
+        if isinstance(call, Visit):
+            return self.visit(call)
+        if isinstance(call, Raw):
+            return self.send("POST", "/v1/inquiries", call.client, call.headers, call.body, call.door)
+        if isinstance(call, Ask):
+            return self._post(call.client, self._body(call), call.headers, call.door)
+        return self._follow(call)
+
+    def visit(self, call: Visit) -> bytes:
+        return self.send(call.method, call.path, call.client, call.headers, call.body, "thin")
+
+    def _follow(self, call: More | Again) -> bytes:
+        if not self.asked:
+            return b""
+        if isinstance(call, Again):
+            earlier = self.asked[call.of % len(self.asked)]
+            return self._post(earlier.client, earlier.body, call.headers, "thin")
+        paged = [asked for asked in self.asked if asked.answer.get("next_cursor")] or self.asked
+        earlier = paged[call.of % len(paged)]
+        body = {**earlier.body, **call.stated, "cursor": earlier.answer.get("next_cursor") or "A" * 1400}
+        return self._post(call.client or earlier.client, body, {}, call.door)
+
+    def _post(self, client: str, body: dict[str, Any], headers: Mapping[str, str], door: str) -> bytes:
+        answer = self.send("POST", "/v1/inquiries", client, headers, orjson.dumps(body), door)
+        self.asked.append(_Asked(client, body, orjson.loads(answer.partition(b"\r\n\r\n")[2])))
+        return answer
+
+    def _body(self, call: Ask) -> dict[str, Any]:
+        client = CLIENTS[call.client]
+        plain = {
+            "database": "county",
+            "reason": client.ground.reason,
+            "basis": client.ground.basis,
+            "purpose": client.ground.code,
+            "case_number": client.case_number,
+        }
+        if client.letter and call.letter != "none":
+            plain["letter"] = self._letter(client, call)
+        return {**plain, **call.stated}
+
+    def _letter(self, client: Client, call: Ask) -> str:
+        """A fresh letter about the subject, one about somebody else, or the client's last one."""
+        if call.letter == "last" and client.subject in self.letters:
+            return self.letters[client.subject]
+        assert client.unit is not None
+        named = call.stated.get("subject", {}).get("person_id", ADULT.SFZH)
+        self.letters[client.subject] = made = self.side.letter(
+            [ADULT.SFZH if call.letter == "another's" else named],
+            officer=client.subject,
+            unit=client.unit,
+            number=f"示公函字〔2026〕{self.side.serial()}号",
+            basis=client.ground.basis,
+            purpose=client.ground.code,
+        )
+        return made
+
+    def send(  # noqa: PLR0917  # the parts of a request, in the order of the wire
+        self, method: str, path: str, client: str, headers: Mapping[str, str], body: bytes, door: str
+    ) -> bytes:
+        """One request through the application's own WSGI interface (PEP 3333)."""
+        who = CLIENTS[client]
+        sent = {
+            "Host": "sidecar.example",
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            **headers,
+        }
+        if who.unit is not None:
+            sent["Authorization"] = f"Bearer {self.side.token(who.subject, who.unit, who.roles, **who.claims)}"
+        return wsgi(self.side.doors[door], method, path, sent, body)
+
+
+def wsgi(application: Any, method: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:
+    """Call a WSGI application and write its answer as it would be on the wire, every header in its place."""
+    path, _, query = target.partition("?")
+    environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
+    environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE")
+    environ["CONTENT_LENGTH"] = environ.pop("HTTP_CONTENT_LENGTH")
+    started: list[tuple[str, list[tuple[str, str]]]] = []
+    answer = application(
+        {
+            **environ,
+            "REQUEST_METHOD": method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "SERVER_NAME": "sidecar.example",
+            "SERVER_PORT": "443",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "REMOTE_ADDR": "192.0.2.7",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "https",
+            "wsgi.input": io.BytesIO(body),
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": True,
+            "wsgi.run_once": False,
+        },
+        lambda status, sent, exc_info=None: started.append((status, sent)),
+    )
+    content = b"".join(answer)
+    if hasattr(answer, "close"):
+        answer.close()
+    ((status, sent),) = started
+    head = "".join(f"{name}: {value}\r\n" for name, value in sent)
+    return f"HTTP/1.1 {status}\r\n{head}\r\n".encode("latin-1") + content
+
+
+# --- what else is seen -----------------------------------------------------------------------------------------------
+
+
+def forget_counts() -> None:
+    """Both worlds count from nothing: counters are a process's own, and here one process holds both."""
+    for counter in {id(found): found for found in metrics.REGISTRY._names_to_collectors.values()}.values():
+        counter.clear()
+    metrics._child.cache_clear()
+
+
+@contextlib.contextmanager
+def logged(clock: Any) -> Iterator[io.StringIO]:
+    """All log lines at the most talkative level, as they are written in production."""
+    written = io.StringIO()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    with contextlib.redirect_stderr(written):
+        configure(Logging(level="debug", format="json"), clock)
+        uncache()
+        try:
+            yield written
+        finally:
+            root.handlers[:] = handlers
+            root.setLevel(level)
+            structlog.reset_defaults()
+            uncache()
+
+
+def uncache() -> None:
+    """Loggers of modules keep the configuration they were first used with; let them take the present one."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("sidecar"):
+            for value in vars(module).values():
+                if isinstance(value, structlog._config.BoundLoggerLazyProxy):
+                    vars(value).pop("bind", None)
+
+
+class Pairing:
+    """Two sides, for as many worlds as wanted."""
+
+    def __init__(self, folder: Path, keys: Path, places: Places) -> None:
+        self._parts = (folder, keys, places)
+        self._built = self._worlds = 0
+        self._suspect = False
+        self.sides = self._build()
+
+    def _build(self) -> tuple[Side, Side]:
+        folder, keys, places = self._parts
+        self._built += 1
+        one, two = (Side(folder / f"w{self._built}{n}", keys, places, f"w{self._built}{n}") for n in "ab")
+        # Compiling a statement takes a tenth of a second; it depends on catalog and revision only, which both share.
+        two.connector._plans = one.connector._plans
+        return one, two
+
+    def compare(self, pair: Pair, calls: Sequence[Call]) -> tuple[str, Observed]:
+        """What differs, and what the first world showed."""
+        if self._suspect:
+            self._mend()
+        difference, seen = self._compare(pair, calls)
+        self._suspect = bool(difference)
+        return difference, seen
+
+    def _compare(self, pair: Pair, calls: Sequence[Call]) -> tuple[str, Observed]:
+        seen = []
+        self._worlds += 1
+        for side, rows in zip(self.sides, (pair.first, pair.second), strict=True):
+            side.plant(rows)
+            seen.append(side.play(calls, self._worlds))
+        return seen[0].difference(seen[1]), seen[0]
+
+    def _mend(self) -> None:
+        """After a difference: are the sides themselves still alike? If not, there are new ones."""
+        if self._compare(Pair((), (), (), joint=False), CONTROL)[0]:
+            self.close()
+            self.sides = self._build()
+
+    def close(self) -> None:
+        for side in self.sides:
+            side.close()
+
+
+CONTROL: tuple[Call, ...] = (
+    Ask("police", by_number(ADULT)),
+    Ask("employer", by_number(ADULT)),
+    Visit("GET", "/metrics"),
+)
+"""Calls over empty databases, one of which alerts."""
