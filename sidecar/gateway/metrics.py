@@ -10,7 +10,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, disable_created_metrics
 
-disable_created_metrics()  # when an outcome was first counted is nobody's affair, and several workers do not say it either
+disable_created_metrics()  # type: ignore[no-untyped-call]  # when an outcome was first counted is nobody's affair, and several workers do not say it either
 
 REGISTRY = CollectorRegistry()
 """What ``/metrics`` shows, with one worker as with several: our counters, and nothing of the process or its memory."""
