@@ -165,6 +165,15 @@ class Policy(Section):
     cross_check_open: float = Field(0.01, ge=0, le=1, description="The same for open scope.")
 
 
+class Witness(Section):
+    """A witness that cosigns the ledger's checkpoints (C2SP tlog-witness)."""
+
+    url: str = Field(description="Its submission prefix; `/add-checkpoint` is put behind it.")
+    verifier_file: Path = Field(description="Its verifier key (`*.vkey`), with which its cosignatures are checked.")
+    insecure: bool = Field(False, description="Allow plain http:// to another host; for closed test networks only.")
+    ca_file: Path | None = Field(None, description="PEM file of the authority that vouches for its server.")
+
+
 class Ledger(Section):
     """The ledger and its sequencer."""
 
@@ -176,6 +185,18 @@ class Ledger(Section):
     signed_file: Path = Field(
         Path("log.signed"),
         description="The last checkpoint that the log key has signed; keep it where a restored database does not reach it.",
+    )
+    witnesses: list[Witness] = Field(
+        default_factory=list, description="Who is asked to cosign each checkpoint, e.g. the procuratorate."
+    )
+    quorum: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="How many of them must have cosigned; where they have not for `witness_alert_minutes`, an alert is raised.",
+    )
+    witness_alert_minutes: int = Field(
+        10, ge=1, le=1440, description="Longest that cosignatures may be missing unnoticed."
     )
 
 

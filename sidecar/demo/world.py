@@ -459,6 +459,7 @@ def _units() -> dict[str, Any]:
 def _deployment(world: World) -> None:
     """What an operator and two approvers do, in their order."""
     world.cli("keys", "generate", "ring")
+    world.cli("keys", "generate", "log")
     world.cli("db", "upgrade")
     world.cli("policy", "build")
     for name in APPROVERS:

@@ -1,4 +1,4 @@
-"""Signed notes with Ed25519 keys: signing, verifier keys, opening (C2SP signed-note)."""
+"""Signed notes with Ed25519 keys: signing, cosigning, verifier keys, opening (C2SP signed-note, tlog-cosignature)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 ED25519 = b"\x01"
 """Type byte of a key that signs the note's text as it stands."""
 
+COSIGNATURE = b"\x04"
+"""Type byte of a witness's key, which signs a time and the text."""
+
 KEY_ID_BYTES = 4
+TIME_BYTES = 8
 PUBLIC_BYTES = 32
 
 MAX_NOTE_BYTES = 65536
@@ -35,25 +39,26 @@ class Verifier:
 
     name: str
     public: bytes
+    kind: bytes = ED25519
 
     @property
     def key_id(self) -> bytes:
         """The first 4 bytes of SHA-256(name ‖ LF ‖ type ‖ public key)."""
-        return hashlib.sha256(self.name.encode() + b"\n" + ED25519 + self.public).digest()[:KEY_ID_BYTES]
+        return hashlib.sha256(self.name.encode() + b"\n" + self.kind + self.public).digest()[:KEY_ID_BYTES]
 
     def __str__(self) -> str:
         """The verifier key string, content of a ``*.vkey`` file."""
-        return f"{self.name}+{self.key_id.hex()}+{b64encode(ED25519 + self.public).decode('ascii')}"
+        return f"{self.name}+{self.key_id.hex()}+{b64encode(self.kind + self.public).decode('ascii')}"
 
 
-def verifier(name: str, key: Ed25519PublicKey) -> Verifier:
-    """The verifier of a key under ``name``.
+def verifier(name: str, key: Ed25519PublicKey, kind: bytes = ED25519) -> Verifier:
+    """The verifier of a key under ``name``: a log's, or a witness's with ``COSIGNATURE``.
 
     Raises:
         NoteInvalid: the name is empty or has a space, a control character or a plus sign.
     """
     _check_name(name)
-    return Verifier(name, key.public_bytes_raw())
+    return Verifier(name, key.public_bytes_raw(), kind)
 
 
 def parse_verifier(text: str) -> Verifier:
@@ -66,9 +71,9 @@ def parse_verifier(text: str) -> Verifier:
     key_id, _, encoded = rest.partition("+")
     _check_name(name)
     key = _base64(encoded)
-    if key[:1] != ED25519 or len(key) != 1 + PUBLIC_BYTES:
+    if key[:1] not in {ED25519, COSIGNATURE} or len(key) != 1 + PUBLIC_BYTES:
         raise NoteInvalid("expected an Ed25519 verifier key")
-    found = Verifier(name, key[1:])
+    found = Verifier(name, key[1:], key[:1])
     if key_id != found.key_id.hex():
         raise NoteInvalid(f"expected key id {found.key_id.hex()}, got {key_id}")
     return found
@@ -84,6 +89,17 @@ def sign(text: str, name: str, key: Ed25519PrivateKey) -> str:
     signer = verifier(name, key.public_key())
     signature = b64encode(signer.key_id + key.sign(text.encode())).decode("ascii")
     return f"{text}\n{_DASH}{name} {signature}\n"
+
+
+def cosign(text: str, name: str, key: Ed25519PrivateKey, seconds: int) -> str:
+    """A witness's signature line for a note of ``text``: it has seen it at this POSIX second."""
+    signer = verifier(name, key.public_key(), COSIGNATURE)
+    signature = seconds.to_bytes(TIME_BYTES, "big") + key.sign(_cosigned(text, seconds))
+    return f"{_DASH}{name} {b64encode(signer.key_id + signature).decode('ascii')}\n"
+
+
+def _cosigned(text: str, seconds: int) -> bytes:
+    return f"cosignature/v1\ntime {seconds}\n{text}".encode()
 
 
 def open_note(note: bytes, verifiers: Sequence[Verifier]) -> tuple[str, tuple[Verifier, ...]]:
@@ -105,13 +121,21 @@ def open_note(note: bytes, verifiers: Sequence[Verifier]) -> tuple[str, tuple[Ve
         if found is None or found in signed:
             continue
         try:
-            Ed25519PublicKey.from_public_bytes(found.public).verify(signature, text.encode())
+            _verify(found, signature, text)
         except (InvalidSignature, ValueError) as exc:
             raise NoteInvalid(f"the signature of {name} is bad") from exc
         signed.append(found)
     if not signed:
         raise NoteInvalid("the note carries no signature of a known key")
     return text, tuple(signed)
+
+
+def _verify(signer: Verifier, signature: bytes, text: str) -> None:
+    message = text.encode()
+    if signer.kind == COSIGNATURE:
+        seconds, signature = int.from_bytes(signature[:TIME_BYTES], "big"), signature[TIME_BYTES:]
+        message = _cosigned(text, seconds)
+    Ed25519PublicKey.from_public_bytes(signer.public).verify(signature, message)
 
 
 def _split(note: bytes) -> tuple[str, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ MAX_ENTRY_BYTES = 0xFFFF
 
 _LENGTH_BYTES = 2
 _GROUP = 1000
+_NUMBER = re.compile(r"((?:x[0-9]{3}/){0,5}[0-9]{3})(?:\.p/([0-9]{1,3}))?")
 
 
 class BundleInvalid(ValueError):
@@ -56,6 +58,21 @@ def _number(index: int, width: int) -> str:
     while index := index // _GROUP:
         groups.append(f"x{index % _GROUP:03d}")
     return "/".join(reversed(groups)) + ("" if width == WIDTH else f".p/{width}")
+
+
+def read_number(text: str) -> tuple[int, int] | None:
+    """Index and width of a tile from the end of its path; None where it is not exactly how one is written."""
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        return None
+    index = int(match[1].replace("x", "").replace("/", ""))
+    width = int(match[2] or WIDTH)
+    return (index, width) if 1 <= width <= WIDTH and _number(index, width) == text else None
+
+
+def held(size: int, level: int, index: int, width: int) -> bool:
+    """Whether a tree of ``size`` leaves holds the first ``width`` hashes of a tile."""
+    return index * WIDTH + width <= size >> level * (WIDTH.bit_length() - 1)
 
 
 def tiles(size: int) -> Iterator[Tile]:

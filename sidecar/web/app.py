@@ -12,7 +12,7 @@ from sidecar.codes import Channel, Code
 from sidecar.errors import RequestInvalid
 from sidecar.gateway.run import Gateway
 from sidecar.settings import Settings
-from sidecar.web import api, applications, letters, operator, oversight, policy, problem
+from sidecar.web import api, applications, letters, log, operator, oversight, policy, problem
 from sidecar.web.http import Environ, StartResponse, head_fault, read_request, send
 from sidecar.web.services import Services
 from sidecar.web.wire import build_services
@@ -76,6 +76,7 @@ def _of_one_meaning() -> None:
         raise RequestInvalid(Code.BODY_INVALID, fault, status=400)
 
 
+        app.register_blueprint(log.blueprint)
 def _never_stored(answer: FlaskResponse) -> FlaskResponse:
     answer.headers.setdefault("Cache-Control", "no-store")
     return answer

@@ -83,6 +83,23 @@ _IDEMPOTENCY = Parameter(
 )
 
 _ID = Parameter("id", "path", {"type": "string", "format": "uuid"}, "Id of the application.")
+_LEVEL = Parameter("level", "path", {"type": "integer", "minimum": 0, "maximum": 7}, "Level of the tile.")
+_NUMBER = Parameter(
+    "number",
+    "path",
+    {"type": "string", "pattern": r"^(x[0-9]{3}/){0,5}[0-9]{3}(\.p/[0-9]{1,3})?$"},
+    "Number of the tile in groups of three digits; behind it the width of a partial one.",
+)
+_INQUIRY = Parameter("inquiry", "path", {"type": "string", "format": "uuid"}, "Id of the inquiry.")
+_LEAF = Parameter(
+    "leaf",
+    "query",
+    {"type": "string", "pattern": "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$"},
+    "`leaf` of the receipt, which tells the pages of an inquiry apart.",
+)
+_OF_THE_LOG: Final[dict[int, Any]] = {200: str, 404: None, **_AUTHENTICATED}
+_TILE_ANSWERS: Final[dict[int, Any]] = {200: bytes, 404: None, **_AUTHENTICATED}
+
 _PEOPLE = (Role.OFFICER, Role.APPROVER)
 _ABOUT_ONE: Final[dict[int, Any]] = {200: models.Application, 404: None, **_AUTHENTICATED}
 
@@ -168,6 +185,45 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation("get", "/healthz", "Whether the process answers.", "operator", (), {200: models.Health}),
     Operation(
         "get",
+        "/log/checkpoint",
+        "The ledger's newest signed checkpoint with its cosignatures (C2SP tlog-checkpoint).",
+        "log",
+        (Role.PROSECUTOR,),
+        _OF_THE_LOG,
+        content="text/plain",
+    ),
+    Operation(
+        "get",
+        "/log/tile/{level}/{number}",
+        "A hash tile of the ledger (C2SP tlog-tiles).",
+        "log",
+        (Role.PROSECUTOR,),
+        _TILE_ANSWERS,
+        parameters=(_LEVEL, _NUMBER),
+        content="application/octet-stream",
+    ),
+    Operation(
+        "get",
+        "/log/tile/entries/{number}",
+        "An entry bundle of the ledger (C2SP tlog-tiles).",
+        "log",
+        (Role.PROSECUTOR,),
+        _TILE_ANSWERS,
+        parameters=(_NUMBER,),
+        content="application/octet-stream",
+    ),
+    Operation(
+        "get",
+        "/log/proof/{inquiry}",
+        "The inclusion proof of an inquiry's entry (C2SP tlog-proof).",
+        "log",
+        (Role.PROSECUTOR,),
+        _OF_THE_LOG,
+        parameters=(_INQUIRY, _LEAF),
+        content="text/plain",
+    ),
+    Operation(
+        "get",
         "/readyz",
         "Whether inquiries can be answered.",
         "operator",
@@ -224,7 +280,7 @@ def document() -> dict[str, Any]:
 
 def _operation(operation: Operation, schemas: _Schemas, problem: Mapping[str, Any]) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "operationId": f"{operation.method}_{operation.path.strip('/').replace('/', '_').replace('{id}', 'id')}",
+        "operationId": f"{operation.method}_{operation.path.strip('/').replace('/', '_').replace('{', '').replace('}', '')}",
         "summary": operation.summary,
         "tags": [operation.tag],
         "responses": {

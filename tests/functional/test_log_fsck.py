@@ -1,16 +1,19 @@
-"""Tessera's ``fsck`` accepts the ledger exported as a tiled log (C2SP tlog-tiles), and only as it was signed."""
+"""Tessera's ``fsck`` accepts the ledger, served under ``/log/`` and exported, and only as it was signed (C2SP tlog-tiles)."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from sidecar.demo.world import World
-from tests.support.deployment import deployment
+from sidecar.demo import legacy
+from sidecar.demo.people import HAN, ZHOU
+from sidecar.demo.story import CASE, POLICE_CASE
+from sidecar.demo.world import World, wait_for
+from tests.support.deployment import deployment, post, question
 from tests.support.tools import find_kept
 
 pytestmark = pytest.mark.functional
@@ -20,23 +23,49 @@ ACCEPTED = "Successfully fsck'd log with size"
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def world() -> Iterator[World]:
+    with deployment("sqlite", "wasm") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def exported(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("log") / "exported"
-    with deployment("sqlite", "wasm") as world:
-        _export(world, folder)
+    world.cli("ledger", "export", "--format", "tiles", str(folder))
     return folder
 
 
-def _export(world: World, folder: Path) -> None:
-    world.cli("keys", "generate", "log")
-    world.cli("ledger", "export", "--format", "tiles", str(folder))
-
-
 def said(folder: Path) -> str:
-    """What ``fsck`` logs about a log; its exit status is 0 whatever it found."""
+    """What ``fsck`` logs about an exported log."""
     (verifier,) = folder.glob("*.vkey")
-    command = [find_kept("fsck"), f"--storage_url={folder.as_uri()}/", f"--public_key={verifier}", "--ui=false"]
+    return fsck(f"{folder.as_uri()}/", verifier)
+
+
+def fsck(url: str, verifier: Path, *more: str) -> str:
+    """What ``fsck`` logs; its exit status is 0 whatever it found."""
+    command = [find_kept("fsck"), f"--storage_url={url}", f"--public_key={verifier}", "--ui=false", *more]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stderr
+
+
+def test_an_outside_tool_accepts_the_served_log(world: World, exported: Path) -> None:
+    (verifier,) = exported.glob("*.vkey")
+    for _ in range(3):  # the log grows while it is served
+        post(world, world.token(HAN), question(legacy.OPEN.SFZH, CASE, case_number=POLICE_CASE))
+    wait_for("the checkpoint", lambda: served_size(world) >= 4)
+    found = fsck(f"{world.url}/log/", verifier, f"--bearer_token={world.token(ZHOU)}")
+    assert f"{ACCEPTED} {served_size(world)} " in found
+
+
+def served_size(world: World) -> int:
+    answer = world.ask("GET", "/log/checkpoint", world.token(ZHOU))
+    assert answer.status in {200, 404}
+    return int(answer.body.decode().splitlines()[1]) if answer.status == 200 else 0
+
+
+def test_without_a_prosecutors_token_the_outside_tool_sees_nothing(world: World, exported: Path) -> None:
+    (verifier,) = exported.glob("*.vkey")
+    assert ACCEPTED not in fsck(f"{world.url}/log/", verifier)
+    assert ACCEPTED not in fsck(f"{world.url}/log/", verifier, f"--bearer_token={world.token(HAN)}")
 
 
 def test_an_outside_tool_accepts_the_exported_log(exported: Path) -> None:

@@ -28,6 +28,7 @@ from sidecar.demo.people import POLICE
 from sidecar.demo.story import CASE, POLICE_CASE
 from sidecar.web.openapi import OPERATIONS, Operation
 from tests.support.deployment import question
+from tests.support.log import SignedLog
 from tests.support.world import World
 
 pytestmark = pytest.mark.functional
@@ -56,6 +57,9 @@ class Api:
         self.world = world
         self.client = Client(world.app)
         self.tokens = {role: world.token(role, POLICE, (role,)) for role in ROLES}
+        self.log = SignedLog(world)
+        self.inquiry = self._post("/v1/inquiries", "officer", self._inquiry())["inquiry_id"]
+        self.log.sign()
         self.schema = schemathesis.openapi.from_wsgi("/openapi.json", world.app)
 
     def fill(self, case: schemathesis.Case, operation: Operation) -> None:
@@ -67,6 +71,8 @@ class Api:
             case.body = self._application()
         elif operation.path == "/v1/letters":
             case.body = self._paper_letter()
+        elif operation.path.startswith("/log/"):
+            case.path_parameters, case.query = {**LOG, "inquiry": self.inquiry}, {}
         elif "{id}" in operation.path:
             case.path_parameters = {"id": self._brought_to(BEFORE.get(action, ()))}
             case.body = BODIES.get(action, case.body)
@@ -102,6 +108,9 @@ class Api:
         return read
 
 
+LOG = {"level": 0, "number": "000.p/1"}
+"""Of the only tile there is, of hashes and of entries."""
+
 BEFORE = {"approve": ("submit",), "refuse": ("submit",), "undertaking": ("submit", "approve")}
 """What must have happened to an application before an action."""
 
@@ -119,7 +128,9 @@ def _letter_number() -> str:
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory, world_keys: Any) -> Iterator[Api]:
     world = World(tmp_path_factory.mktemp("api"), keys=world_keys)
-    yield Api(world)
+    api = Api(world)
+    yield api
+    api.log.close()
     world.close()
 
 

@@ -101,7 +101,7 @@ def test_a_text_that_cannot_stand_in_a_note_is_not_signed(text):
     [
         (VKEY.replace("c74f20a3", "c74f20a4"), "expected key id c74f20a3"),
         (VKEY.replace("Peter", "Petra"), "expected key id"),
-        (f"w+00000000+{b64encode(bytes([4]) + bytes(32)).decode()}", "Ed25519"),
+        (f"w+00000000+{b64encode(bytes([5]) + bytes(32)).decode()}", "Ed25519"),
         (f"w+00000000+{b64encode(bytes([1]) + bytes(31)).decode()}", "Ed25519"),
         ("w+00000000+§", "expected base64"),
         ("", "key name"),

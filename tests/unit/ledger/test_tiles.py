@@ -7,7 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.ledger import merkle
-from sidecar.ledger.tiles import WIDTH, Bundle, BundleInvalid, Tile, TileStream, bundles, pack, tiles, unpack
+from sidecar.ledger.tiles import (
+    WIDTH,
+    Bundle,
+    BundleInvalid,
+    Tile,
+    TileStream,
+    bundles,
+    held,
+    pack,
+    read_number,
+    tiles,
+    unpack,
+)
 
 
 @pytest.mark.parametrize(
@@ -94,3 +106,24 @@ def test_a_bundle_writes_the_length_first_and_knows_its_limits():
         pack([b"x" * 65536])
     with pytest.raises(BundleInvalid, match="at most 256"):
         unpack(b"\x00\x00" * 257)
+
+
+@given(st.integers(0, 10**17), st.integers(1, 256))
+def test_a_tiles_number_is_read_as_it_is_written(index, width):
+    path = Tile(0, index, width).path.removeprefix("tile/0/")
+    assert read_number(path) == (index, width)
+
+
+@given(st.text("0123456789x/.p", max_size=12))
+def test_a_tile_has_one_spelling(text):
+    found = read_number(text)
+    assert found is None or Tile(0, *found).path == f"tile/0/{text}"
+
+
+@given(st.integers(0, 200_000))
+def test_a_tree_holds_exactly_its_tiles(size):
+    for tile in tiles(size):
+        assert held(size, tile.level, tile.index, tile.width)
+        if tile.width < WIDTH:
+            assert not held(size, tile.level, tile.index, tile.width + 1)
+        assert not held(size, tile.level, (size >> 8 * tile.level) // WIDTH, WIDTH)
