@@ -1,4 +1,4 @@
-"""``sidecar ledger``: verify and export the audit ledger."""
+"""``sidecar ledger``: verify, export and prove the audit ledger."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sidecar.cli.context import State, json_option, pass_state, print_json
 from sidecar.cli.database import database
+from sidecar.cli.proof import prove
 from sidecar.errors import ConfigurationError, LedgerUnavailable
 from sidecar.keys.files import read_ed25519_private
 from sidecar.ledger.export import export as write_export
@@ -27,7 +28,10 @@ from sidecar.ledger.verify import verify as verify_source
 
 @click.group()
 def ledger() -> None:
-    """Verify and export the audit ledger."""
+    """Verify and export the audit ledger, and prove its entries."""
+
+
+ledger.add_command(prove)
 
 
 @ledger.command("verify")
