@@ -86,6 +86,7 @@ class Raw:
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     door: str = "thin"
+    times: int = 1
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ HEADERS: tuple[Mapping[str, str], ...] = (
 )  # fmt: skip
 
 _RAW = (
-    b"", b"{", b"[]", b"null", b"NaN", b'{"database": "county", "database": "county"}', b"\xff", b" " * 70_000, b"[" * 100,
+    b"", b"{", b"[]", b"null", b"NaN", b'{"database": "county", "database": "county"}', b"\xff", b"[" * 100,
     b'{"subject": {"person_id": 1}}', b'{"database": 1e400}', b"\x1f\x8b\x08\x00",
 )  # fmt: skip
 
@@ -264,7 +265,7 @@ def _others() -> st.SearchStrategy[Call]:
     visits = st.builds(
         Visit, st.sampled_from(_METHODS), st.sampled_from(PATHS), clients, _headers(), st.sampled_from((b"", b"{}"))
     )
-    raw = st.builds(Raw, clients, st.sampled_from(_RAW), _headers(), _door())
+    raw = st.builds(Raw, clients, st.sampled_from(_RAW), _headers(), _door(), st.sampled_from((1, 1, 70_000)))
     waits = st.builds(Wait, st.sampled_from((1, 59, 61, 299, 601, 7200)))
     return st.one_of(visits, visits, raw, waits)
 

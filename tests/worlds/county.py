@@ -92,10 +92,12 @@ def open_rows() -> st.SearchStrategy[dict[str, Any]]:
         "BZ": st.sampled_from((records.ROW["BZ"],) * 6 + (None, b"", b"\xff")),
         "XQ_SM": st.sampled_from(("18", "18", "18", None, "1x")),
     })  # fmt: skip
-    return st.builds(lambda who, change: base(who, **change), st.sampled_from((ADULT, OLD, YOUNG, OTHER, TWIN)), changes)
+    return st.builds(
+        lambda who, change: base(who, **change), st.sampled_from((ADULT, OLD, YOUNG, OTHER, TWIN)), changes
+    )
 
 
-_STORIES = (b"\xff\xfe\x81", "同案人陈某某。".encode("gb18030"), b"", None, "长".encode("gb18030") * 3000)
+_STORIES = (b"\xff\xfe\x81", "同案人陈某某。".encode("gb18030"), b"", None, "长".encode("gb18030") * 90)
 _ADDRESSES = ("", None, "同案人住址", "长" * 60)
 
 
@@ -195,6 +197,20 @@ class Pair:
     second: tuple[Values, ...]
     differing: tuple[Values, ...]
     joint: bool
+
+    def __repr__(self) -> str:
+        return f"Pair({len(self.first)} rows, {len(self.second)} rows, {len(self.differing)} differ)"
+
+    def told(self) -> str:
+        """All rows by what is not as in every row, a line each."""
+        worlds = (("first", self.first), ("second", self.second))
+        return "\n".join(f"{name}: {_short(row)}" for name, world in worlds for row in world)
+
+
+def _short(row: Values) -> dict[str, Any]:
+    plain = records.ROW
+    own = {name: value for name, value in row.items() if name not in plain or plain[name] != value}
+    return {name: value if len(str(value)) < 99 else "…" for name, value in own.items()}
 
 
 def pair_of(

@@ -100,11 +100,11 @@ class Observed:
         for name in ("answers", "metrics", "log", "ledger", "events"):
             for i, (one, two) in enumerate(zip_longest(_parts(getattr(self, name)), _parts(getattr(other, name)))):
                 if one != two:
-                    return f"{name} {i}: {_apart(repr(one), repr(two))}"
+                    return f"{name} {i}: {apart(repr(one), repr(two))}"
         return ""
 
 
-def _apart(one: str, two: str, around: int = 300) -> str:
+def apart(one: str, two: str, around: int = 300) -> str:
     """Where two texts part."""
     at = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
     return "\n".join(["", *(text[max(0, at - around) : at + around] for text in (one, two))])
@@ -275,7 +275,7 @@ class Session:
         if isinstance(call, Visit):
             return self.visit(call)
         if isinstance(call, Raw):
-            return self.send("POST", "/v1/inquiries", call.client, call.headers, call.body, call.door)
+            return self.send("POST", "/v1/inquiries", call.client, call.headers, call.body * call.times, call.door)
         if isinstance(call, Ask):
             return self._post(call.client, self._body(call), call.headers, call.door)
         return self._follow(call)
@@ -332,6 +332,10 @@ class Session:
         self, method: str, path: str, client: str, headers: Mapping[str, str], body: bytes, door: str
     ) -> bytes:
         """One request through the application's own WSGI interface (PEP 3333)."""
+        return wsgi(self.side.doors[door], method, path, self.headers(client, headers, body), body)
+
+    def headers(self, client: str, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
+        """A client's headers, and those of the call in their place."""
         who = CLIENTS[client]
         sent = {
             "Host": "sidecar.example",
@@ -341,7 +345,7 @@ class Session:
         }
         if who.unit is not None:
             sent["Authorization"] = f"Bearer {self.side.token(who.subject, who.unit, who.roles, **who.claims)}"
-        return wsgi(self.side.doors[door], method, path, sent, body)
+        return sent
 
 
 def wsgi(application: Any, method: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:

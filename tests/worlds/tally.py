@@ -9,7 +9,6 @@ from typing import Any
 
 from tests.worlds.calls import Ask, Call, More
 from tests.worlds.county import Pair, Values
-from tests.worlds.sides import Observed
 
 _COLUMNS = {"ZM": "ZM", "crime": "ZM", "case": "AJBH", "term": "XQ_SM"}
 _HOLDS: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -54,13 +53,13 @@ class Tally:
     statuses: Counter[str] = field(default_factory=Counter)
     differing: Counter[int] = field(default_factory=Counter)
 
-    def count(self, pair: Pair, calls: Sequence[Call], seen: Observed) -> None:
-        answered = [(call, answer[9:12].decode()) for call, answer in zip(calls, seen.answers, strict=True) if answer]
+    def count(self, pair: Pair, calls: Sequence[Call], answers: Sequence[bytes]) -> None:
+        answered = [(call, answer[9:12].decode()) for call, answer in zip(calls, answers, strict=True) if answer]
         asked = [call for call, status in answered if isinstance(call, Ask) and status == "200"]
         self.worlds += 1
         self.calls += len(answered)
         self.hit += any(wanted(call.stated, row) for call in asked for row in pair.differing)
-        self.joint += pair.joint and any(b'"address":null' in answer for answer in seen.answers)
+        self.joint += pair.joint and any(b'"address":null' in answer for answer in answers)
         self.pages += sum(isinstance(call, More) and status == "200" for call, status in answered)
         self.statuses.update(status for _, status in answered)
         self.differing[len(pair.differing)] += 1

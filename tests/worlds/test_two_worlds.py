@@ -38,7 +38,7 @@ def try_worlds(pairing: Pairing, worlds: st.SearchStrategy[Pair], number: int) -
     def alike(pair: Pair, made: tuple[Call, ...]) -> None:
         difference, seen = pairing.compare(pair, made)
         assert not difference, told(pair, made, difference)
-        tally.count(pair, made, seen)
+        tally.count(pair, made, seen.answers)
 
     (alike if SEED is None else seed(int(SEED))(alike))()
     return tally
@@ -46,8 +46,7 @@ def try_worlds(pairing: Pairing, worlds: st.SearchStrategy[Pair], number: int) -
 
 def told(pair: Pair, made: tuple[Call, ...], difference: str) -> str:
     """What was asked of which worlds, and what was seen."""
-    rows = [f"{name}: {row}" for name, world in (("first", pair.first), ("second", pair.second)) for row in world]
-    return "\n".join(["", *rows, *map(repr, made), difference])
+    return "\n".join(["", pair.told(), *map(repr, made), difference])
 
 
 def assert_says_something(tally: Tally, number: int) -> None:
