@@ -22,6 +22,7 @@ from sidecar.policy.types import (
     RecordKind,
 )
 from sidecar.records import catalog as c
+from sidecar.records import written
 from sidecar.records.expr import (
     FALSE,
     NO_DATE,
@@ -32,7 +33,6 @@ from sidecar.records.expr import (
     Bound,
     Case,
     Compare,
-    DateOf,
     Expr,
     In,
     InBound,
@@ -70,7 +70,7 @@ def expressions(catalog: c.Catalog, parameters: LegalParameters) -> dict[str, Ex
     """
     maps = catalog.attributes
     key = KeyText(catalog.source.key)
-    penalty = _penalty(maps.sentence_months)
+    months, penalty = _stated_term(maps.sentence_months)
     return {
         "disclosure_agreed": _agreed(maps.disclosure_agreed),
         "era": _era(maps.concluded, parameters),
@@ -80,7 +80,7 @@ def expressions(catalog: c.Catalog, parameters: LegalParameters) -> dict[str, Ex
         "main_acts": _coded(maps.main_acts, MainActs.UNKNOWN),
         "minor": _minor(catalog, parameters),
         "seal_mark": either((_mark(maps.seal_mark), InBound(key, SEALED_KEYS))),
-        "sentence_months": _months(maps.sentence_months, penalty),
+        "sentence_months": _months(maps.sentence_months, months, penalty),
         "unsealed": either((_unsealed(maps.unsealing), InBound(key, UNSEALED_KEYS))),
     }
 
@@ -97,7 +97,7 @@ def cover_mark(catalog: c.Catalog) -> Expr:
 
 def date(column: c.DateColumn) -> Expr:
     """A date column as an integer YYYYMMDD; ``NO_DATE`` where it is none or declared unknown."""
-    day = DateOf(Text(column.column), dashed=column.format == "YYYY-MM-DD")
+    day = written.day(Text(column.column), column.format, column.pivot)
     if not column.unknown:
         return day
     return Case(((In(Text(column.column), column.unknown), Literal(NO_DATE)),), day)
@@ -123,19 +123,28 @@ def _mark(mark: c.Mark | None) -> Expr:
     return Not(Or((IsNull(mark.column), In(Text(mark.column), mark.none))))
 
 
-def _penalty(term: c.Term | None) -> Expr:
+def _stated_term(term: c.Term | None) -> tuple[Expr, Expr]:
+    """The months that are stated, -1 for none, and the kind of penalty they belong to."""
     if term is None:
-        return Literal("unknown")
+        return Literal(SENTENCE_UNKNOWN), Literal("unknown")
+    coded: Expr = Literal("imprisonment")
+    if term.kind_from is not None:
+        coded = Lookup(Text(term.kind_from), tuple(term.kinds.items()), "unknown")
+    if term.format == "months":
+        text = Text(term.column)
+        return (IntegerOf(text) if term.years is None else written.years_and_months(Text(term.years), text)), coded
+    months, said = written.term(Text(term.column))
+    bare = Compare("eq", said, Literal(""))
     if term.kind_from is None:
-        return Literal("imprisonment")
-    return Lookup(Text(term.kind_from), tuple(term.kinds.items()), "unknown")
+        return months, case(((bare, coded),), said)
+    # A code and a text that name different penalties contradict each other.
+    return months, case(((either((bare, Compare("eq", said, coded))), coded),), Literal("unknown"))
 
 
-def _months(term: c.Term | None, penalty: Expr) -> Expr:
+def _months(term: c.Term | None, months: Expr, penalty: Expr) -> Expr:
     """S3, S4, R5: life and death above all terms, a fine without term, else whole months from 1."""
     if term is None:
         return Literal(SENTENCE_UNKNOWN)
-    months = IntegerOf(Text(term.column))
     codes = tuple(code for code in term.unknown if code is not None)
     known = every((
         member(penalty, _MONTHS_OF_ITS_OWN),
@@ -158,7 +167,9 @@ def _exempted(maps: c.AttributeMap, penalty: Expr) -> Expr:
     if maps.exempted is not None:
         flag = Not(In(Text(maps.exempted.column), maps.exempted.no))
         return either((flag, member(penalty, ("exempted",))))
-    if maps.sentence_months is None or maps.sentence_months.kind_from is None:
+    if maps.sentence_months is None or (
+        maps.sentence_months.kind_from is None and maps.sentence_months.format == "months"
+    ):
         return TRUE
     return member(penalty, ("exempted", "unknown", "other"))
 
@@ -250,7 +261,7 @@ def _contradicts(person_id: str | None, column: c.DateColumn, birth: Expr) -> Ex
     if person_id is None:
         return FALSE
     number, text = Text(person_id), Text(column.column)
-    written = In(AfterDigits(number), ("", "X", "x"))
+    number_like = In(AfterDigits(number), ("", "X", "x"))
     of_18 = Compare("ne", Substring(number, 18, 1), Literal(""))
     of_15 = Compare("ne", Substring(number, 15, 1), Literal(""))
     if column.format == "YYYYMMDD":
@@ -264,7 +275,7 @@ def _contradicts(person_id: str | None, column: c.DateColumn, birth: Expr) -> Ex
             "ne", IntegerOf(Substring(number, 7, 6)), Arithmetic("sub", birth, Literal(int(_CENTURY) * 10**6))
         )
     # Most numbers agree: whether the rest of one is written as it should be is asked last.
-    return And((Case(((of_18, long), (of_15, short)), FALSE), written))
+    return And((Case(((of_18, long), (of_15, short)), FALSE), number_like))
 
 
 Derive = Callable[[Sequence[Leaves], Bound], list[tuple[Attributes, bool]]]

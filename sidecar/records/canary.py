@@ -38,12 +38,16 @@ from sidecar.records.driver import Driver
 from sidecar.records.filtering import COMPARE
 from sidecar.records.python import compile_one
 from sidecar.records.statement import INQUIRY, LIMIT, Builder, ColumnType, Shape
+from sidecar.records.written import write_day, write_term
 
 ROWS_A_STATEMENT = 150
 """SQLite takes at most 500 terms in a compound; planners take time for more."""
 
 JUNK = ("~", "00", "97")
 """Codes that a catalog is unlikely to map: of any length, and digits for columns of numbers."""
+
+CHINESE_TERMS = ("拘役六个月", "管制二年", "无期徒刑", "死刑", "免予刑事处罚", "单处罚金五千元")
+"""Texts of every kind of penalty."""
 
 _BIRTH_YEAR = 1990
 _AGES = range(10, 31)
@@ -312,6 +316,8 @@ def candidate_columns(catalog: c.Catalog, months: Iterable[int]) -> dict[str, tu
     elif maps.sentence_months is not None and maps.sentence_months.kind_from is not None:
         term = maps.sentence_months
         tried["exempted"] = [Recipe({maps.sentence_months.kind_from: code}) for code in (*term.kinds, *JUNK)]
+    elif maps.sentence_months is not None and maps.sentence_months.format == "chinese":
+        tried["exempted"] = [Recipe({maps.sentence_months.column: text}) for text in (*CHINESE_TERMS, *JUNK)]
     if maps.unsealing is not None:
         tried["unsealed"] += [Recipe(each) for each in _decisions(maps.unsealing)]
     if maps.disclosure_agreed is not None:
@@ -350,8 +356,7 @@ def _decisions(decision: c.Unsealing) -> Iterator[dict[str, str | None]]:
 
 def written(day: int, column: c.DateColumn) -> str:
     """A day YYYYMMDD as a column writes it; also days that do not exist."""
-    text = f"{day:08}"
-    return text if column.format == "YYYYMMDD" else f"{text[:4]}-{text[4:6]}-{text[6:]}"
+    return write_day(day, column.format)
 
 
 def _days(column: c.DateColumn | None) -> Iterator[dict[str, str | None]]:
@@ -365,17 +370,28 @@ def _days(column: c.DateColumn | None) -> Iterator[dict[str, str | None]]:
 def _terms(term: c.Term | None, months: Iterable[int]) -> Iterator[dict[str, str | None]]:
     if term is None:
         return
-    kind: dict[str, str | None] = {}
+    kind: dict[str, str | None] = {} if term.years is None else {term.years: None}
     if term.kind_from is not None:
         code = next((code for code, penalty in term.kinds.items() if penalty == "imprisonment"), None)
-        kind = {term.kind_from: code}
+        kind[term.kind_from] = code
     for number in months:
-        yield {**kind, term.column: str(number) if number >= 0 else None}
+        yield {**kind, term.column: _months(number, term)}
+        if term.years is not None and number >= 0:
+            yield {**kind, term.years: str(number // 12), term.column: str(number % 12)}
+    if term.format == "chinese":
+        for text in CHINESE_TERMS:
+            yield {**kind, term.column: text}
     for value in ("36.5", "3x", *(code for code in term.unknown if code)):
         yield {**kind, term.column: value}
     if term.kind_from is not None:
         for code in (*term.kinds, *JUNK, None):
-            yield {term.kind_from: code, term.column: "999"}
+            yield {**kind, term.kind_from: code, term.column: _months(999, term)}
+
+
+def _months(number: int, term: c.Term) -> str | None:
+    if number < 0:
+        return None
+    return write_term(number) if term.format == "chinese" else str(number)
 
 
 def _ages(minority: c.Minority | None, person_id: str | None) -> Iterator[dict[str, str | None]]:

@@ -9,17 +9,29 @@ from __future__ import annotations
 import codecs
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
 from sidecar.codes import FieldClass
 from sidecar.errors import ConfigurationError
 from sidecar.policy.types import Joint, MainActs, RecordKind
+from sidecar.records.tables import BUILT_IN
+from sidecar.records.written import TWO_DIGITS, DateFormat
 from sidecar.settings import SettingsInvalid, load_yaml
 
 MAX_CATALOG_BYTES = 262_144
@@ -56,8 +68,23 @@ TableName = Annotated[str, _matching(_TABLE, "a table")]
 Name = Annotated[str, _matching(_NAME, "a name in lower case")]
 Code = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | int), Field(max_length=200)]
 Codes = Annotated[tuple[Code, ...], Field(min_length=1)]
-DateFormat = Literal["YYYYMMDD", "YYYY-MM-DD"]
+Pivot = Annotated[
+    int | None,
+    Field(ge=0, le=99, description="For years of two digits: from it on they are 19yy, those below it 20yy."),
+]
 Penalty = Literal["fine", "exempted", "detention", "surveillance", "imprisonment", "life", "death", "other"]
+
+
+class _TableName:
+    """A table's name may stand for a map: editors are told so; ``Catalog`` puts the table in."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The map's own schema, or a name."""
+        found = dict(handler(core))
+        return {"anyOf": [*found.pop("anyOf", [found]), {"type": "string", "description": "A table's name."}]}
+
+
+_TABLE_NAME = _TableName()
 
 
 class _Model(BaseModel):
@@ -93,12 +120,23 @@ class Source(_Model):
     joins: tuple[Join, ...] = ()
 
 
+def _check_pivot(written: str, pivot: int | None) -> None:
+    if (written in TWO_DIGITS) != (pivot is not None):
+        raise ValueError(f"pivot belongs to the formats {', '.join(sorted(TWO_DIGITS))}, and they need it")
+
+
 class DateColumn(_Model):
     """A column with a date; what is no real date in this format is unknown (S14, R3)."""
 
     column: Column
     format: DateFormat = "YYYYMMDD"
+    pivot: Pivot = None
     unknown: tuple[Code, ...] = Field((), description="Placeholders that mean unknown, e.g. 19000101.")
+
+    @model_validator(mode="after")
+    def _pivot_where_needed(self) -> Self:
+        _check_pivot(self.format, self.pivot)
+        return self
 
 
 class OffenceColumn(DateColumn):
@@ -144,16 +182,22 @@ class Term(_Model):
     """The decided term in months (S4, R5) and the kind of penalty it belongs to."""
 
     column: Column
+    format: Literal["months", "chinese"] = Field(
+        "months", description="How the term is written: a number of months, or a text such as 有期徒刑三年六个月."
+    )
+    years: Column | None = Field(None, description="Column of the term's years, beside which column has the months.")
     kind_from: Column | None = Field(
         None, description="Column of the kind of penalty; without it each term is imprisonment."
     )
-    kinds: Annotated[dict[Code, Penalty], BeforeValidator(_keys_as_text)] = Field(default_factory=dict)
+    kinds: Annotated[dict[Code, Penalty], BeforeValidator(_keys_as_text), _TABLE_NAME] = Field(default_factory=dict)
     unknown: tuple[Code | None, ...] = Field((), description="Terms that mean unknown; null, zero and junk always do.")
 
     @model_validator(mode="after")
     def _both(self) -> Self:
         if (self.kind_from is None) != (not self.kinds):
             raise ValueError("kind_from and kinds belong together")
+        if self.years is not None and self.format != "months":
+            raise ValueError("years belongs to the format months")
         return self
 
 
@@ -174,7 +218,7 @@ class _Coded(_Model):
 class KindOfRecord(_Coded):
     """The kind of record; what is not mapped is unknown."""
 
-    map: Annotated[dict[Code, RecordKind], BeforeValidator(_keys_as_text)] = Field(default_factory=dict)
+    map: Annotated[dict[Code, RecordKind], BeforeValidator(_keys_as_text), _TABLE_NAME] = Field(default_factory=dict)
     constant: RecordKind | None = Field(None, description="Every row of the table is of this kind.")
     blank: RecordKind | None = Field(None, description="What null or blank means; unknown where not given.")
 
@@ -182,7 +226,7 @@ class KindOfRecord(_Coded):
 class JointCase(_Coded):
     """Joint case and separation of the file (S10, R8); what is not mapped is unknown."""
 
-    map: Annotated[dict[Code, Joint], BeforeValidator(_keys_as_text)] = Field(default_factory=dict)
+    map: Annotated[dict[Code, Joint], BeforeValidator(_keys_as_text), _TABLE_NAME] = Field(default_factory=dict)
     constant: Joint | None = Field(None, description="Every row of the table is so.")
     blank: Joint | None = Field(None, description="What null or blank means; unknown where not given.")
 
@@ -190,7 +234,7 @@ class JointCase(_Coded):
 class MainActsFinding(_Coded):
     """A person's finding where acts lie on both sides of majority (S6); what is not mapped is unknown."""
 
-    map: Annotated[dict[Code, MainActs], BeforeValidator(_keys_as_text)] = Field(min_length=1)
+    map: Annotated[dict[Code, MainActs], BeforeValidator(_keys_as_text), _TABLE_NAME] = Field(min_length=1)
 
 
 class YesNo(_Model):
@@ -262,10 +306,12 @@ class ReleasedField(_Model):
     column: Column
     field_class: FieldClass = Field(alias="class")
     encoding: str | None = Field(None, description="Codec of a column that holds bytes, e.g. gb18030.")
-    format: Literal["text", "integer", "YYYYMMDD", "YYYY-MM-DD"] = "text"
-    map: Annotated[dict[Code, str] | None, BeforeValidator(_keys_as_text)] = Field(
+    format: Literal["text", "integer"] | DateFormat = "text"
+    pivot: Pivot = None
+    map: Annotated[dict[Code, str] | None, BeforeValidator(_keys_as_text), _TABLE_NAME] = Field(
         None, description="Code → released text; a code that is not mapped withholds the row."
     )
+    prefix: int | None = Field(None, ge=1, le=6, description="Only so many first characters are the code.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -276,7 +322,39 @@ class ReleasedField(_Model):
                 raise ValueError(f"unknown encoding {self.encoding!r}") from exc
         if (self.format != "text") + (self.map is not None) + (self.encoding is not None) > 1:
             raise ValueError("expected at most one of format, map and encoding")
+        if self.prefix is not None and self.map is None:
+            raise ValueError("prefix belongs to map")
+        _check_pivot(self.format, self.pivot)
         return self
+
+    def day(self) -> DateColumn | None:
+        """The field as a date; None where it is none."""
+        if self.format in {"text", "integer"}:
+            return None
+        return DateColumn.model_validate({"column": self.column, "format": self.format, "pivot": self.pivot})
+
+
+_WITH_CODES = frozenset({"attributes", "released"})
+"""Sections in which a table's name may stand for codes."""
+
+
+def _put_in(part: Any, tables: Mapping[str, Any]) -> Any:
+    """A part of a catalog with tables instead of their names.
+
+    Raises:
+        ValueError: there is no table of this name.
+    """
+    if not isinstance(part, dict):
+        return part
+    found = {}
+    for key, value in part.items():
+        if key in {"map", "kinds"} and isinstance(value, str):
+            if value not in tables:
+                raise ValueError(f"expected one of the tables {sorted(tables)}, got {value!r}")
+            found[key] = tables[value]
+        else:
+            found[key] = _put_in(value, tables)
+    return found
 
 
 class Catalog(_Model):
@@ -288,12 +366,26 @@ class Catalog(_Model):
     connector: SqlSource
     source: Source
     subject: Subject
+    tables: dict[Name, Annotated[dict[Code, str], BeforeValidator(_keys_as_text)]] = Field(
+        default_factory=dict,
+        description="Code tables: a name that map or kinds may give instead of the codes. Built in: "
+        + ", ".join(sorted(BUILT_IN)),
+    )
     attributes: AttributeMap = AttributeMap()
     released: dict[Name, ReleasedField] = Field(min_length=1)
     filterable: tuple[str, ...] = Field(
         (), description="Released fields, or columns of the key or of a released field."
     )
     sortable: tuple[str, ...] = Field((), description="Released fields, or columns of the key or of a released field.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_tables(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        own = data.get("tables", {})
+        tables = {**BUILT_IN, **(own if isinstance(own, dict) else {})}
+        return {name: _put_in(part, tables) if name in _WITH_CODES else part for name, part in data.items()}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -345,8 +437,8 @@ def columns_of(model: BaseModel) -> Iterator[str]:
         yield from (column for column in (model.person_id, model.name) if column is not None)
     if isinstance(model, Source):
         yield from model.key
-    if isinstance(model, Term) and model.kind_from is not None:
-        yield model.kind_from
+    if isinstance(model, Term):
+        yield from (column for column in (model.kind_from, model.years) if column is not None)
     column = getattr(model, "column", None)
     if column is not None:
         yield column

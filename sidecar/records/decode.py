@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from sidecar.records.attributes import date
 from sidecar.records.catalog import ReleasedField
-from sidecar.records.expr import NO_DATE, date_of
+from sidecar.records.expr import NO_DATE, Evaluate
 from sidecar.records.memo import Memo
+from sidecar.records.python import compile_one
 
 MAX_INTEGER_DIGITS = 15
 """Below 2^53: exact in every JSON reader."""
@@ -31,11 +33,12 @@ def decoder(field: ReleasedField) -> Decoder:
         encoding = field.encoding
         return lambda column: [None if raw is None else _decoded(raw, encoding) for raw in column]
     if field.map is not None:
-        return _each(Memo(partial(_mapped, {"": None, **field.map})))
+        return _each(Memo(partial(_mapped, {"": None, **field.map}, field.prefix)))
     if field.format == "integer":
         return lambda column: [_integer(raw) for raw in column]
-    if field.format != "text":
-        return _each(Memo(partial(_date, dashed=field.format == "YYYY-MM-DD")))
+    day = field.day()
+    if day is not None:
+        return _each(Memo(partial(_date, compile_one(date(day), {day.column: 0}, remember=False))))
     return _texts
 
 
@@ -63,18 +66,19 @@ def _integer(raw: str | None) -> int | None:
     return int(text)
 
 
-def _date(raw: str | None, *, dashed: bool) -> str | None:
-    text = (raw or "").strip(" ")
-    if not text:
+def _date(read: Evaluate, raw: str | None) -> str | None:
+    if not (raw or "").strip(" "):
         return None
-    if date_of(text, dashed=dashed) == NO_DATE:
+    day = read((raw,), {})
+    if day == NO_DATE:
         raise Undecodable("not a date")
-    return text if dashed else f"{text[:4]}-{text[4:6]}-{text[6:]}"
+    text = f"{day:08}"
+    return f"{text[:4]}-{text[4:6]}-{text[6:]}"
 
 
-def _mapped(table: Mapping[str, str | None], raw: str | None) -> str | None:
+def _mapped(table: Mapping[str, str | None], prefix: int | None, raw: str | None) -> str | None:
     try:
-        return table[(raw or "").strip(" ")]
+        return table[(raw or "").strip(" ")[:prefix]]
     except KeyError:
         raise Undecodable("an unknown code") from None
 

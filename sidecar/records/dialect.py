@@ -12,10 +12,11 @@ import calendar
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     FromClause,
     Integer,
@@ -40,12 +41,23 @@ from sidecar.records import expr as e
 from sidecar.records.simplify import size
 
 Sql = ColumnElement[Any]
+Pairs = tuple[tuple[str, str], ...]
 
 ZERO = literal_column("0", Integer)
 
 
 def _as_it_is(raw: Sql) -> Sql:
     return raw
+
+
+def _instr(text: Sql, mark: Sql) -> Sql:
+    return func.instr(text, mark, type_=Integer)
+
+
+def _replaced(text: Sql, pairs: Pairs) -> Sql:
+    for old, new in pairs:
+        text = func.replace(text, constant(old), constant(new), type_=SqlText)
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +71,10 @@ class Dialect:
         in_bound: membership of a text in a bound set.
         limit: rows of a sub-select that has no limit (SQLite knows no OFFSET without one).
         stored: a column as its bytes are stored, for values that are decoded here.
+        position: where a text has a mark first, from 1; 0 where it has none.
+        replaced: a text with each first of a pair replaced by the second.
         blind: whether columns usually compare blind to case: what an index finds is then compared again, exactly.
+        side_by_side: whether sub-selects stand side by side in ``WITH``, for a parser that takes few inside one another.
     """
 
     name: str
@@ -68,11 +83,15 @@ class Dialect:
     in_bound: Callable[[Sql, str], Sql]
     limit: Sql | None
     stored: Callable[[Sql], Sql] = _as_it_is
+    position: Callable[[Sql, Sql], Sql] = _instr
+    replaced: Callable[[Sql, Pairs], Sql] = _replaced
     blind: bool = False
+    side_by_side: bool = False
 
-    def layer(self, query: Select[Any], name: str) -> Subquery:
+    def layer(self, query: Select[Any], name: str) -> Subquery | CTE:
         """A sub-select that the planner does not flatten, or it would compute its columns again at each use."""
-        return query.limit(self.limit).offset(ZERO).subquery(name)
+        whole = query.limit(self.limit).offset(ZERO)
+        return whole.cte(name) if self.side_by_side else whole.subquery(name)
 
 
 def constant(value: str | int | bool) -> Sql:
@@ -82,6 +101,9 @@ def constant(value: str | int | bool) -> Sql:
         return literal_column(f"'{quoted}'", SqlText)
     return literal_column(str(int(value)), Integer)
 
+
+_PLAIN = (e.Text, e.Substring, e.AfterDigits)
+"""Texts that cost little wherever they are written again."""
 
 _WORTH_A_COLUMN = 5
 """Nodes of a tree that is rather computed once, in a sub-select, than at each use."""
@@ -94,7 +116,7 @@ _LATE_DAYS = tuple(
 
 _MIRROR: Mapping[str, Callable[[Any, Any], Any]] = {
     "eq": operators.eq, "ne": operators.ne, "lt": operators.lt, "le": operators.le, "gt": operators.gt, "ge": operators.ge,
-    "sub": operators.sub, "div": operators.floordiv, "mod": operators.mod,
+    "add": operators.add, "sub": operators.sub, "mul": operators.mul, "div": operators.floordiv, "mod": operators.mod,
 }  # fmt: skip
 
 
@@ -112,6 +134,7 @@ class Layers:
     dialect: Dialect
     columns: list[str]
     integers: list[e.IntegerOf | e.DateOf] = field(default_factory=list)
+    texts: list[e.Expr] = field(default_factory=list)
     shared: list[e.Expr] = field(default_factory=list)
 
     def collect(self, trees: Iterable[e.Expr]) -> None:
@@ -120,14 +143,16 @@ class Layers:
         for tree in trees:
             _count(tree, uses)
         self.integers = [tree for tree in uses if isinstance(tree, e.IntegerOf | e.DateOf)]
+        # A number reads its text several times: one that is made of others is made once.
+        self.texts = list(dict.fromkeys(tree.text for tree in self.integers if not isinstance(tree.text, _PLAIN)))
         self.shared = [
             tree
             for tree, count in uses.items()
-            if count > 1 and size(tree) >= _WORTH_A_COLUMN and not isinstance(tree, e.KeyText)
+            if count > 1 and size(tree) >= _WORTH_A_COLUMN and not isinstance(tree, e.KeyText | e.IntegerOf | e.DateOf)
         ]
 
     def source(self, base: FromClause, trees: Iterable[e.Expr], passed: Collection[str]) -> FromClause:
-        """``base`` with parsed numbers (``n<i>``), dates (``d<i>``) and shared values (``c<i>``).
+        """``base`` with numbers' texts (``t<i>``), parsed numbers (``n<i>``), dates (``d<i>``), shared values (``c<i>``).
 
         Args:
             base: what has the leaves.
@@ -152,15 +177,23 @@ class Layers:
         numbers: dict[str, _Made] = {}
         dates: dict[str, _Made] = {}
         for i, tree in enumerate(self.integers):
-            numbers[f"n{i}"] = partial(self._number, tree), self._reads(tree.text, 0)
+            numbers[f"n{i}"] = partial(self._number, tree), self._number_reads(tree)
             if isinstance(tree, e.DateOf):
                 dates[f"d{i}"] = partial(_checked_date, f"n{i}"), frozenset({f"n{i}"})
-        steps: list[Mapping[str, _Made]] = [step for step in (numbers, dates) if step]
+        texts: dict[str, _Made] = {
+            f"t{i}": (partial(self.value, tree), self._reads(tree, 0)) for i, tree in enumerate(self.texts)
+        }
+        steps: list[Mapping[str, _Made]] = [step for step in (texts, numbers, dates) if step]
         depths = [self._depth(tree) for tree in self.shared]
         for depth in sorted(set(depths)):
             mine = {f"c{i}": tree for i, tree in enumerate(self.shared) if depths[i] == depth}
             steps.append({name: (partial(self.value, tree), self._reads(tree, depth)) for name, tree in mine.items()})
         return steps
+
+    def _number_reads(self, tree: e.IntegerOf | e.DateOf) -> frozenset[str]:
+        if tree.text in self.texts:
+            return frozenset({f"t{self.texts.index(tree.text)}"})
+        return self._reads(tree.text, 0)
 
     def _depth(self, tree: e.Expr) -> int:
         """How many shared values a shared value stands on."""
@@ -202,6 +235,8 @@ class Layers:
             return source.c[f"r{self.columns.index(tree.column)}"].is_(None)
         if isinstance(tree, e.InBound):
             return self.dialect.in_bound(self.value(tree.item, source), tree.name)
+        if isinstance(tree, e.Contains):
+            return self._position(tree, source) > constant(0)
         raise TypeError(f"expected a boolean tree, got {type(tree).__name__}")
 
     def value(self, tree: e.Expr, source: FromClause) -> Sql:
@@ -226,11 +261,16 @@ class Layers:
             return self._choice(tree, source)
         if isinstance(tree, e.Text | e.Substring | e.AfterDigits | e.KeyText):
             return self._text(tree, source)
+        if isinstance(tree, e.Before | e.After | e.Joined | e.Replaced):
+            return self._part(tree, source)
         return case((self.condition(tree, source), constant(value=True)), else_=constant(value=False))
 
     def _choice(self, tree: e.Lookup | e.Case, source: FromClause) -> Sql:
         if isinstance(tree, e.Lookup):
             item, otherwise = self.value(tree.item, source), constant(tree.otherwise)
+            if tree.map and not isinstance(tree.item, e.Text):
+                # What is computed is written, and computed, once.
+                return case(*((constant(k), constant(v)) for k, v in tree.map), value=item, else_=otherwise)
             whens = [(item == constant(code), constant(value)) for code, value in tree.map]
         else:
             otherwise = self.value(tree.otherwise, source)
@@ -244,11 +284,29 @@ class Layers:
             return self._key(tree, source)
         if isinstance(tree, e.Substring):
             return func.substr(
-                self._text(tree.text, source), constant(tree.start), constant(tree.length), type_=SqlText
+                self.value(tree.text, source), constant(tree.start), constant(tree.length), type_=SqlText
             )
         if isinstance(tree, e.AfterDigits):
-            return _after_digits(self._text(tree.text, source))
+            return _after_digits(self.value(tree.text, source))
         raise TypeError(f"expected a text, got {type(tree).__name__}")
+
+    def _part(self, tree: e.Before | e.After | e.Joined | e.Replaced, source: FromClause) -> Sql:
+        if isinstance(tree, e.Joined):
+            return reduce(lambda left, right: left.concat(right), (self.value(part, source) for part in tree.parts))
+        text = self.value(tree.text, source)
+        if isinstance(tree, e.Replaced):
+            return self.dialect.replaced(text, tree.pairs)
+        at = self._position(tree, source)
+        # Inside CASE: PostgreSQL raises for a negative length.
+        if isinstance(tree, e.Before):
+            found = func.substr(text, constant(1), at - constant(1), type_=SqlText)
+        else:
+            # Lengths are the database's own: characters, or bytes where it knows none.
+            found = func.substr(text, at + func.length(constant(tree.mark)), func.length(text), type_=SqlText)
+        return case((at > constant(0), found), else_=constant(""))
+
+    def _position(self, tree: e.Before | e.After | e.Contains, source: FromClause) -> Sql:
+        return self.dialect.position(self.value(tree.text, source), constant(tree.mark))
 
     def _key(self, tree: e.KeyText, source: FromClause) -> Sql:
         whole: Sql | None = None
@@ -261,7 +319,8 @@ class Layers:
         return whole
 
     def _number(self, tree: e.IntegerOf | e.DateOf, base: FromClause) -> Sql:
-        text = self._text(tree.text, base)
+        made = tree.text in self.texts
+        text: Sql = base.c[f"t{self.texts.index(tree.text)}"] if made else self.value(tree.text, base)
         unknown = constant(e.UNKNOWN_INTEGER)
         if isinstance(tree, e.IntegerOf):
             return case((_digits(text, 1, e.MAX_INTEGER_DIGITS), cast(text, Integer)), else_=unknown)

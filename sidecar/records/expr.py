@@ -55,6 +55,45 @@ class Substring:
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """What stands before the first ``mark`` in a text; the empty text where there is none."""
+
+    text: TextExpr
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """What stands after the first ``mark`` in a text; the empty text where there is none."""
+
+    text: TextExpr
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contains:
+    """Whether ``mark`` is in a text."""
+
+    text: TextExpr
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Texts one after the other."""
+
+    parts: tuple[TextExpr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A text with every first of a pair replaced by the second, pair by pair in their order."""
+
+    text: TextExpr
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AfterDigits:
     """What is left when leading ASCII digits are taken away: the empty text for a number."""
 
@@ -78,7 +117,10 @@ class DateOf:
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """``sub``, ``div`` or ``mod`` of integers; ``div`` and ``mod`` take a positive literal and are used on values ≥ 0."""
+    """``add``, ``sub``, ``mul``, ``div`` or ``mod`` of integers that stay below 2^31.
+
+    ``div`` and ``mod`` take a positive literal and are used on values ≥ 0.
+    """
 
     operator: str
     left: Expr
@@ -155,11 +197,12 @@ class KeyText:
     columns: tuple[str, ...]
 
 
-TextExpr = Text | Substring
 Expr = (
-    Text | IsNull | Literal | Substring | AfterDigits | IntegerOf | DateOf | Arithmetic | Compare | In | InBound | Lookup
-    | And | Or | Not | Case | KeyText
+    Text | IsNull | Literal | Substring | Before | After | Contains | Joined | Replaced | AfterDigits | IntegerOf | DateOf
+    | Arithmetic | Compare | In | InBound | Lookup | And | Or | Not | Case | KeyText
 )  # fmt: skip
+TextExpr = Expr
+"""A tree whose value is a text."""
 
 TRUE = Literal(value=True)
 FALSE = Literal(value=False)
@@ -202,6 +245,13 @@ def date_of(text: str, *, dashed: bool) -> int:
     return day if is_day(day) else NO_DATE
 
 
+def replaced(text: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """Python reading of ``Replaced``."""
+    for old, new in pairs:
+        text = text.replace(old, new)
+    return text
+
+
 def key_text(parts: Sequence[str]) -> str:
     r"""The canonical text of a record's key from its columns' leaves: ``AJ2020|1``; ``\`` and ``|`` escaped by ``\``."""
     joined = "|".join(parts)
@@ -221,13 +271,13 @@ def columns_of(expr: Expr) -> frozenset[str]:
 
 def children(expr: Expr) -> tuple[Expr, ...]:
     """The trees right under a node."""
-    if isinstance(expr, Substring | AfterDigits | IntegerOf | DateOf):
+    if isinstance(expr, Substring | Before | After | Contains | Replaced | AfterDigits | IntegerOf | DateOf):
         return (expr.text,)
     if isinstance(expr, Arithmetic | Compare):
         return (expr.left, expr.right)
     if isinstance(expr, In | InBound | Lookup | Not):
         return (expr.part if isinstance(expr, Not) else expr.item,)
-    if isinstance(expr, And | Or):
+    if isinstance(expr, And | Or | Joined):
         return expr.parts
     if isinstance(expr, Case):
         return (*(part for when in expr.whens for part in when), expr.otherwise)

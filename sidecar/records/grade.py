@@ -73,7 +73,11 @@ def grade(connector: SqlConnector, parameters: LegalParameters, limit: int) -> G
         different += max((expected - found).total(), (found - expected).total())
     shut = [word for word in words if not word.is_open]
     grounds = Counter(ground for word in shut for ground in word.grounds)
-    unmapped = {name: _strange(rows, index[column], codes) for name, column, codes in coded(catalog)}
+    prefixes = {f"released.{name}": field.prefix for name, field in catalog.released.items()}
+    unmapped = {
+        name: _strange([row[index[column]] for row in rows], codes, prefixes.get(name))
+        for name, column, codes in coded(catalog)
+    }
     return Grade(len(rows), len(shut), dict(grounds), _undecidable(records), unmapped, different)
 
 
@@ -127,5 +131,5 @@ def coded(catalog: c.Catalog) -> list[tuple[str, str, frozenset[str]]]:
     return found
 
 
-def _strange(rows: Sequence[Sequence[Any]], place: int, codes: frozenset[str]) -> int:
-    return sum(e.leaf(row[place]) not in codes | {""} for row in rows)
+def _strange(column: Sequence[str | None], codes: frozenset[str], prefix: int | None) -> int:
+    return sum(e.leaf(raw)[:prefix] not in codes | {""} for raw in column)

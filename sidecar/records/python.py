@@ -26,7 +26,9 @@ _SYMBOLS: Mapping[str, str] = {
     "le": "<=",
     "gt": ">",
     "ge": ">=",
+    "add": "+",
     "sub": "-",
+    "mul": "*",
     "div": "//",
     "mod": "%",
 }
@@ -34,8 +36,9 @@ _SYMBOLS: Mapping[str, str] = {
 
 _REMEMBERED = (
     e.Literal, e.Text, e.IsNull, e.In, e.Lookup, e.IntegerOf, e.DateOf, e.Compare, e.Arithmetic, e.Case, e.And, e.Or, e.Not,
+    e.Before, e.After, e.Contains, e.Joined, e.Replaced,
 )  # fmt: skip
-"""Nodes of a tree whose value may be remembered: neither parts of texts nor what is bound for one fetch."""
+"""Nodes of a tree whose value may be remembered: neither parts of numbers nor what is bound for one fetch."""
 
 
 def _is_text(tree: e.Compare) -> bool:
@@ -57,7 +60,12 @@ class _Writer:
         self._names: dict[e.Expr, str] = {}
         self.lines: list[str] = []
         self._leaves = {tree: self._column(tree) for each in trees for tree in _walk(each)}
-        self.namespace: dict[str, Any] = {"integer": e.integer_of, "date": e.date_of, "key": e.key_text}
+        self.namespace: dict[str, Any] = {
+            "integer": e.integer_of,
+            "date": e.date_of,
+            "key": e.key_text,
+            "replaced": e.replaced,
+        }
         for tree in trees:
             self._count(tree)
 
@@ -113,6 +121,8 @@ class _Writer:
             return self._leaf(tree)
         if isinstance(tree, e.Substring | e.AfterDigits | e.IntegerOf | e.DateOf):
             return self._text(tree)
+        if isinstance(tree, e.Before | e.After | e.Contains | e.Joined | e.Replaced):
+            return self._part(tree)
         if isinstance(tree, e.Arithmetic | e.Compare):
             return f"{self.name(tree.left)} {_SYMBOLS[tree.operator]} {self.name(tree.right)}"
         if isinstance(tree, e.In | e.InBound | e.Lookup | e.Literal):
@@ -136,6 +146,19 @@ class _Writer:
         if isinstance(tree, e.AfterDigits):
             return f"{inner}.lstrip({self._constant(e.DIGITS)})"
         return f"integer({inner})" if isinstance(tree, e.IntegerOf) else f"date({inner}, dashed={tree.dashed})"
+
+    def _part(self, tree: e.Before | e.After | e.Contains | e.Joined | e.Replaced) -> str:
+        if isinstance(tree, e.Joined):
+            return " + ".join(map(self.name, tree.parts)) or "''"
+        inner = self.name(tree.text)
+        if isinstance(tree, e.Replaced):
+            return f"replaced({inner}, {self._constant(tree.pairs)})"
+        mark = self._constant(tree.mark)
+        if isinstance(tree, e.Contains):
+            return f"{mark} in {inner}"
+        if isinstance(tree, e.After):
+            return f"{inner}.partition({mark})[2]"
+        return f"{inner}.partition({mark})[0] if {mark} in {inner} else ''"
 
     def _member(self, tree: e.In | e.InBound | e.Lookup | e.Literal) -> str:
         if isinstance(tree, e.Literal):

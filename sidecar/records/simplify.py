@@ -34,7 +34,7 @@ def values_of(tree: e.Expr) -> Values | None:
         parts = [values_of(part) for part in (*(then for _, then in tree.whens), tree.otherwise)]
         known = [part for part in parts if part is not None]
         return frozenset().union(*known) if len(known) == len(parts) else None
-    if isinstance(tree, e.And | e.Or | e.Not | e.In | e.InBound | e.IsNull | e.Compare):
+    if isinstance(tree, e.And | e.Or | e.Not | e.In | e.InBound | e.IsNull | e.Compare | e.Contains):
         return _BOOLEANS
     return None
 

@@ -116,10 +116,14 @@ def field_expr(field: c.ReleasedField) -> e.Expr:
     """A declared field as it is compared and sorted: its canonical value, never null."""
     if field.format == "integer":
         return e.IntegerOf(e.Text(field.column))
-    if field.format != "text":
-        return e.DateOf(e.Text(field.column), dashed=field.format == "YYYY-MM-DD")
+    day = field.day()
+    if day is not None:
+        return date(day)
     if field.map is not None:
-        return e.Lookup(e.Text(field.column), tuple(field.map.items()), "")
+        text: e.Expr = e.Text(field.column)
+        if field.prefix is not None:
+            text = e.Substring(text, 1, field.prefix)
+        return e.Lookup(text, tuple(field.map.items()), "")
     return e.Text(field.column)
 
 
@@ -219,7 +223,7 @@ class Builder:
         compared: frozenset[str],
         encoded: tuple[str, ...],
         source: FromClause | None,
-    ) -> Subquery:
+    ) -> Subquery | CTE:
         find: Callable[[str], ColumnElement[Any]]
         if source is None:
             source, find = source_of(self.catalog)

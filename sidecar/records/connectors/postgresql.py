@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 from psycopg import pq
 from psycopg.adapt import Loader, Transformer
-from sqlalchemy import ARRAY, ColumnElement, Select, and_, bindparam, cast, collate, func
+from sqlalchemy import ARRAY, ColumnElement, Integer, Select, and_, bindparam, cast, collate, func
 from sqlalchemy import Text as SqlText
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
@@ -68,7 +68,11 @@ def _in_bound(item: ColumnElement[Any], name: str) -> ColumnElement[Any]:
     return and_(func.cardinality(keys) > constant(0), item == func.any(keys))
 
 
-DIALECT = Dialect("postgresql", _text, _leaf, _in_bound, None)
+def _position(text: ColumnElement[Any], mark: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.strpos(text, mark, type_=Integer)
+
+
+DIALECT = Dialect("postgresql", _text, _leaf, _in_bound, None, position=_position)
 
 
 class _RawLoader(Loader):

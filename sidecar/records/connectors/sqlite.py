@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
@@ -16,12 +17,15 @@ from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 
 from sidecar.clock import Clock
 from sidecar.errors import DatabaseTimeout, DatabaseUnavailable
-from sidecar.records.dialect import Dialect, constant
+from sidecar.records.dialect import Dialect, Pairs, constant
 from sidecar.records.driver import Limits, Pool
 from sidecar.records.statement import ColumnType, Statement
 
 PROGRESS_STEPS = 5_000
 """Virtual machine steps between two looks at the clock: well under a millisecond."""
+
+REPLACED = "sidecar_replaced"
+"""Name of our function in each connection."""
 
 _DECLARED = re.compile(r"\s*([^()]*?)\s*(?:\(\s*([0-9]{1,5})[^)]*\))?\s*")
 _SQL = SQLiteDialect(paramstyle="qmark")
@@ -42,7 +46,27 @@ def _in_bound(item: ColumnElement[Any], name: str) -> ColumnElement[Any]:
     return item.in_(select(keys.c.value))
 
 
-DIALECT = Dialect("sqlite", _text, _leaf, _in_bound, literal_column("-1"))
+def _replaced(text: ColumnElement[Any], pairs: Pairs) -> ColumnElement[Any]:
+    """SQLite's parser takes some thirty nested calls: a function of ours does them all, on bytes, so that none can fail."""
+    told = constant(orjson.dumps(pairs).decode())
+    return cast(getattr(func, REPLACED)(cast(text, LargeBinary), told), SqlText)
+
+
+def replaced(text: bytes | None, pairs: str) -> bytes | None:
+    """What ``REPLACED`` does in the database."""
+    if text is None:
+        return None
+    for old, new in _pairs(pairs):
+        text = text.replace(old, new)
+    return text
+
+
+@functools.lru_cache(maxsize=256)
+def _pairs(text: str) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple((old.encode(), new.encode()) for old, new in orjson.loads(text))
+
+
+DIALECT = Dialect("sqlite", _text, _leaf, _in_bound, literal_column("-1"), replaced=_replaced, side_by_side=True)
 
 
 class SqliteDriver:
@@ -67,6 +91,7 @@ class SqliteDriver:
                 cached_statements=256,
             )
             connection.text_factory = bytes
+            connection.create_function(REPLACED, 2, replaced, deterministic=True)
             connection.execute("PRAGMA query_only = ON")
             if connection.execute("PRAGMA query_only").fetchone() != (1,):
                 connection.close()

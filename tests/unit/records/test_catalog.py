@@ -84,3 +84,33 @@ def test_an_oversized_or_undecodable_file_is_refused(tmp_path):
         c.load(tmp_path / "big.yaml")
     with pytest.raises(ConfigurationError, match="UTF-8"):
         c.load(tmp_path / "bad.yaml")
+
+
+def test_a_tables_name_stands_for_its_codes():
+    text = TEXT.replace('map: {"1": 男, "2": 女}', "map: gb_t_2261_1").replace(
+        'map: {"01": judgment, "05": non_prosecution, "12": violation}', "map: lb"
+    )
+    found = c.parse(text + 'tables: {lb: {"01": judgment}}\n')
+    assert found.released["sex"].map == {"0": "未知的性别", "1": "男", "2": "女", "9": "未说明的性别"}
+    assert found.attributes.kind is not None
+    assert found.attributes.kind.map == {"01": "judgment"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('map: {"1": 男, "2": 女}', "map: nothing", "expected one of the tables .*gb_t_2261_1.* got 'nothing'"),
+        ("column: CSRQ, format: YYYYMMDD", "column: CSRQ, format: YYMMDD", "pivot belongs to the formats"),
+        ("column: CSRQ, format: YYYYMMDD", "column: CSRQ, pivot: 30", "pivot belongs to the formats"),
+        ("column: JARQ, class: procedure, format: YYYYMMDD", "column: JARQ, class: procedure, pivot: 30", "pivot"),
+        ("column: ZM, class: crime", "column: ZM, class: crime, prefix: 2", "prefix belongs to map"),
+        (
+            "column: XQ_YUE\n",
+            "column: XQ_YUE\n    years: XH\n    format: chinese\n",
+            "years belongs to the format months",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_named(old, new, words):
+    with pytest.raises(ConfigurationError, match=words):
+        c.parse(TEXT.replace(old, new, 1))
