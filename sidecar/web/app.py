@@ -59,6 +59,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
         app.register_blueprint(letters.blueprint)
     if "oversight" in settings.server.roles:
         app.register_blueprint(oversight.blueprint)
+        app.register_blueprint(log.blueprint)
     if "workbench" in settings.server.roles:
         app.register_blueprint(policy.blueprint)
     problem.register(app, services)
@@ -76,7 +77,6 @@ def _of_one_meaning() -> None:
         raise RequestInvalid(Code.BODY_INVALID, fault, status=400)
 
 
-        app.register_blueprint(log.blueprint)
 def _never_stored(answer: FlaskResponse) -> FlaskResponse:
     answer.headers.setdefault("Cache-Control", "no-store")
     return answer
