@@ -467,7 +467,7 @@ class Pairing:
 
 CONTROL: tuple[Call, ...] = (
     Ask("police", by_number(ADULT)),
-    Ask("employer", by_number(ADULT)),
+    Visit("GET", "/oversight/v1/events", "police"),
     Visit("GET", "/metrics"),
 )
 """Calls over empty databases, one of which alerts."""
