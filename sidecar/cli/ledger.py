@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,20 +11,26 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.progress import Progress
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from sidecar.cli.context import State, json_option, pass_state, print_json
 from sidecar.cli.database import database
-from sidecar.cli.proof import prove
+from sidecar.cli.judge import RevisionJudge
+from sidecar.cli.proof import prove, verifier_key
 from sidecar.errors import ConfigurationError, LedgerUnavailable
 from sidecar.keys.files import read_ed25519_private
+from sidecar.ledger.evidence import EvidenceInvalid, read_checkpoint
 from sidecar.ledger.export import export as write_export
 from sidecar.ledger.open import check_origin
 from sidecar.ledger.publish import publish
 from sidecar.ledger.signed import SignedFile
-from sidecar.ledger.verify import Export, Report, verify_database
+from sidecar.ledger.verify import Export, Kept, Keys, Report, verify_database
 from sidecar.ledger.verify import verify as verify_source
+from sidecar.policy.tables import REVISIONS
+from sidecar.storage.engine import reading
+
+_ACTIVATED = select(REVISIONS.c.label).order_by(REVISIONS.c.number)
 
 
 @click.group()
@@ -32,6 +39,9 @@ def ledger() -> None:
 
 
 ledger.add_command(prove)
+
+
+_file = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @ledger.command("verify")
@@ -43,15 +53,30 @@ ledger.add_command(prove)
 )
 @click.option("--size", type=click.IntRange(min=0), help="Size that was kept elsewhere, with --root.")
 @click.option("--root", help="Root (base64) that was kept elsewhere; the ledger must begin with that tree.")
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    type=_file,
+    multiple=True,
+    help="Signed checkpoint that was kept elsewhere, e.g. by a witness; needs --verifier.",
+)
+@click.option("--verifier", type=_file, help="The log's verifier key (*.vkey), to check signatures with.")
+@click.option("--witness", "witnesses", type=_file, multiple=True, help="A witness's verifier key. May be repeated.")
 @json_option
 @pass_state
-def verify(state: State, exported: Path | None, size: int | None, root: str | None, as_json: bool) -> int:
-    """Verify every entry, chain, position and event; exit status 1 where anything is wrong."""
-    expected = _expected(size, root)
+def verify(state: State, /, *, exported: Path | None, as_json: bool, **given: Any) -> int:
+    """Verify every entry, chain, position, event and checkpoint; exit status 1 where anything is wrong.
+
+    On the state database the alerts are recomputed by the revisions that are at hand, and the tree is compared with the
+    last one that was signed.
+    """
+    keys = _keys(given["verifier"], given["witnesses"])
+    kept = _kept(given["size"], given["root"], given["checkpoints"], keys)
     with _bar() as bar:
         task = bar.add_task("Verifying …", total=None)
         options: dict[str, Any] = {
-            "expected": expected,
+            "kept": kept,
+            "keys": keys,
             "progress": lambda done, total: bar.update(task, completed=done, total=total),
         }
         report = _from_export(exported, options) if exported else _from_database(state, options)
@@ -59,21 +84,47 @@ def verify(state: State, exported: Path | None, size: int | None, root: str | No
     return 0 if report.ok else 1
 
 
-def _expected(size: int | None, root: str | None) -> tuple[int, bytes] | None:
-    if size is None and root is None:
+def _keys(verifier: Path | None, witnesses: tuple[Path, ...]) -> Keys | None:
+    if verifier is None:
         return None
-    if size is None or root is None:
+    return Keys(verifier_key(verifier), tuple(verifier_key(file) for file in witnesses))
+
+
+def _kept(size: int | None, root: str | None, checkpoints: tuple[Path, ...], keys: Keys | None) -> list[Kept]:
+    """What was kept elsewhere, its signatures checked."""
+    if (size is None) != (root is None):
         raise click.UsageError("--size and --root belong together")
+    if checkpoints and keys is None:
+        raise click.UsageError("--checkpoint needs --verifier")
+    found = [_signed(file, keys) for file in checkpoints if keys]
+    if size is not None and root is not None:
+        try:
+            found.append(Kept("--root", size, base64.b64decode(root, validate=True)))
+        except ValueError as exc:
+            raise click.UsageError("--root: expected base64") from exc
+    return found
+
+
+def _signed(file: Path, keys: Keys) -> Kept:
     try:
-        return size, base64.b64decode(root, validate=True)
-    except ValueError as exc:
-        raise click.UsageError("--root: expected base64") from exc
+        found = read_checkpoint(file.read_bytes(), keys.log, keys.witnesses)
+    except EvidenceInvalid as exc:
+        raise ConfigurationError(f"{file}: {exc}") from exc
+    return Kept(str(file), found.size, found.root)
 
 
 def _from_database(state: State, options: dict[str, Any]) -> Report:
+    settings = state.settings
+    file = settings.path(settings.ledger.signed_file)
     with database(state) as engine:
         try:
-            return verify_database(engine, **options)
+            if file.exists():
+                last = SignedFile(file).last()
+                options["kept"].append(Kept("ledger.signed_file", last.size, last.root))
+            with reading(engine).connect() as connection:
+                labels = connection.execute(_ACTIVATED).scalars().all()
+            with contextlib.closing(RevisionJudge(settings, labels)) as judge:
+                return verify_database(engine, judge=judge, **options)
         except SQLAlchemyError as exc:
             raise LedgerUnavailable("the state database does not answer, or `sidecar db upgrade` has not run") from exc
 
@@ -83,7 +134,7 @@ def _from_export(folder: Path, options: dict[str, Any]) -> Report:
         raise ConfigurationError(f"{folder}: holds no manifest.json; the export was broken off, export again")
     try:
         return verify_source(Export(folder), **options)
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError, OSError) as exc:
         raise ConfigurationError(f"{folder}: cannot be read as an export: {type(exc).__name__}") from exc
 
 
@@ -91,8 +142,9 @@ def _tell(report: Report, as_json: bool) -> None:
     root = base64.b64encode(report.root).decode("ascii")
     if as_json:
         fault = report.fault
-        facts = {"origin": report.origin, "size": report.size, "root": root, "writers": report.writers}
-        facts |= {"pending": report.pending, "events": report.events, "ok": report.ok}
+        counts = {"writers": report.writers, "pending": report.pending, "events": report.events}
+        counts |= {"checkpoints": report.checkpoints, "unjudged": report.unjudged}
+        facts = {"origin": report.origin, "size": report.size, "root": root, "ok": report.ok, **counts}
         shown = {"kind": fault.kind, "position": fault.position, "text": fault.text} if fault else None
         print_json({**facts, "fault": shown})
     elif report.fault:
@@ -100,8 +152,10 @@ def _tell(report: Report, as_json: bool) -> None:
     else:
         click.echo(
             f"{report.origin}: intact: {report.size} entries of {report.writers} writers, {report.pending} waiting, "
-            f"{report.events} events, root {root}"
+            f"{report.events} events, {report.checkpoints} checkpoints, root {root}"
         )
+        if report.unjudged:
+            click.echo(f"alerts of {report.unjudged} entries were not recomputed: their revision is not at hand")
 
 
 @ledger.command("export")

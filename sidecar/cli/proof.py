@@ -73,7 +73,7 @@ def prove(
     elif verifier is None or named.leaf is None:
         raise click.UsageError("--check needs --verifier, and a receipt or leaf hash")
     else:
-        _check(proof, named.leaf, _key(verifier), [_key(file) for file in witnesses], as_json)
+        _check(proof, named.leaf, verifier_key(verifier), [verifier_key(file) for file in witnesses], as_json)
 
 
 def _make(state: State, named: _Named, output: Path | None) -> None:
@@ -100,7 +100,7 @@ def _check(proof: Path, leaf: bytes, log: Key, witnesses: list[Key], as_json: bo
     try:
         index, statement = check_proof(proof.read_bytes(), leaf, log, witnesses)
     except EvidenceInvalid as exc:
-        raise NotProven(Code.LEDGER_FORKED, f"{proof}: {exc}") from exc
+        raise NotProven(Code.NOT_FOUND, f"{proof}: {exc}") from exc
     seen = {name: datetime.fromtimestamp(seconds, UTC).isoformat() for name, seconds in statement.witnesses}
     if as_json:
         root = base64.b64encode(statement.root).decode("ascii")
@@ -112,7 +112,12 @@ def _check(proof: Path, leaf: bytes, log: Key, witnesses: list[Key], as_json: bo
         click.echo(f"seen by {name} at {time}")
 
 
-def _key(file: Path) -> Key:
+def verifier_key(file: Path) -> Key:
+    """The key of a ``*.vkey`` file.
+
+    Raises:
+        ConfigurationError: it cannot be read as one.
+    """
     try:
         return read_key(file.read_text(encoding="utf-8"))
     except (EvidenceInvalid, UnicodeDecodeError) as exc:

@@ -12,9 +12,9 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from sidecar.errors import ConfigurationError, LedgerUnavailable
-from sidecar.ledger.verify import Database, Event, Row
+from sidecar.ledger.verify import Database, Event, Row, StoredNote
 
-FORMAT = 1
+FORMAT = 2
 """``format`` of the manifest."""
 
 
@@ -22,8 +22,8 @@ def export(engine: Engine, folder: Path, progress: Callable[[int], None] | None 
     """Export one snapshot of the log; returns the number of positions.
 
     Files: ``manifest.json`` (format, origin, size, roots, cursors), ``entries.jsonl`` (in order of positions),
-    ``pending.jsonl`` (entries without position yet), ``events.jsonl``. Hashes are base64, bodies are text. The manifest
-    is written last: a folder without it is an export that was broken off.
+    ``pending.jsonl`` (entries without position yet), ``events.jsonl``, ``checkpoints.jsonl`` (signed notes). Hashes are
+    base64, bodies are text. The manifest is written last: a folder without it is an export that was broken off.
 
     Raises:
         ConfigurationError: the folder exists and is not empty.
@@ -47,6 +47,7 @@ def _write(source: Database, folder: Path, progress: Callable[[int], None] | Non
     count = _lines(folder / "entries.jsonl", map(_row, source.rows()), progress)
     _lines(folder / "pending.jsonl", map(_row, source.pending()))
     _lines(folder / "events.jsonl", map(_event, source.events()))
+    _lines(folder / "checkpoints.jsonl", map(_note, source.checkpoints()))
     manifest = {
         "format": FORMAT,
         "origin": head.origin,
@@ -80,7 +81,18 @@ def _row(row: Row) -> dict[str, Any]:
 
 
 def _event(event: Event) -> dict[str, Any]:
-    return {"seq": event.seq, "position": event.position, "leaf_hash": _text(event.leaf_hash)}
+    return {
+        "seq": event.seq,
+        "position": event.position,
+        "leaf_hash": _text(event.leaf_hash),
+        "type": event.type,
+        "severity": event.severity,
+        "body": event.body.decode(errors="replace"),
+    }
+
+
+def _note(stored: StoredNote) -> dict[str, Any]:
+    return {"size": stored.size, "root": _text(stored.root), "note": stored.note.decode(errors="replace")}
 
 
 def _text(value: bytes | None) -> str:

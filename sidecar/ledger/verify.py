@@ -4,17 +4,21 @@ Checked in one pass over the positions, then over what waits for one:
 1. positions are 0, 1, 2 … without gap, each with its entry, each entry once;
 2. each stored body is canonical and hashes, padded, to its leaf;
 3. each writer's sequence is 1, 2, 3 … and its chain follows from its leaves;
-4. tree, size and cursors are those that the sequencer stored;
-5. events are numbered 1, 2, 3 … and name an entry's position and leaf.
-Who can rewrite the whole database can rewrite all of that; compare ``size`` and ``root`` with what was kept elsewhere
-(``expected``).
+4. tree, size, roots of full tiles and cursors are those that the sequencer stored;
+5. events are numbered 1, 2, 3 …, name an entry's position and leaf and repeat its fields; with a ``Judge`` they are
+   those that its entry raises, no more and no less;
+6. each stored checkpoint says what it was stored under and is the tree of that size; with the log's and the witnesses'
+   keys its signatures are good;
+7. the log begins with every tree that was kept elsewhere (``Kept``).
+Who can rewrite the whole database can rewrite all of 1 to 5; who has the log key too, 6 as well. Only what was kept
+elsewhere, by a witness above all, shows him.
 """
 
 from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,9 +26,13 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Engine, text
 
 from sidecar.ledger import merkle
+from sidecar.ledger.evidence import EvidenceInvalid, Key, read_checkpoint
 
 SIZES = (2048, 8192)
 """Size classes of a padded entry (ledger formats); stated here again on purpose."""
+
+TILE = 256
+"""Hashes of a full tile."""
 
 PROGRESS_EVERY = 1000
 """Positions between two calls of the progress callback."""
@@ -48,12 +56,46 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event as stored, with the leaf hash that stands at its position (None: nothing stands there)."""
+    """An event as stored; ``body`` is the CloudEvent's JSON."""
 
     seq: int
     position: int
     leaf_hash: bytes
-    leaf_at_position: bytes | None
+    type: str
+    severity: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNote:
+    """A checkpoint as stored, with what it was stored under."""
+
+    size: int
+    root: bytes
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A tree that was kept elsewhere: by a witness, a reader, or the file of the last signature."""
+
+    where: str
+    size: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What an entry raises."""
+
+    type: str
+    severity: str
+    rules: tuple[str, ...]
+
+
+Judge = Callable[[Mapping[str, Any]], Sequence[Sequence[Alert]] | None]
+"""From an entry's clear fields to the alerts it raises, in order: alternatives where two revisions may have judged it,
+None where the revision that did is not at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +123,22 @@ class Source(Protocol):
     def events(self) -> Iterator[Event]:
         """Events in order."""
 
+    def checkpoints(self) -> Iterator[StoredNote]:
+        """Signed checkpoints by size."""
+
+    def nodes(self) -> Iterator[tuple[int, int, bytes]]:
+        """Roots of full tiles: level (from 1), number, hash; by level and number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The first thing that is wrong: ``changed``, ``dropped``, ``duplicate``, ``reordered``, ``truncated`` or ``event``.
+    """The first thing that is wrong.
 
-    ``position`` is the first bad position (of events: sequence number), -1 where an entry has none.
+    ``changed``, ``dropped``, ``duplicate``, ``reordered``: of an entry. ``truncated``: the end is missing. ``event``: an
+    alert is not what its entry raises. ``checkpoint``: a stored checkpoint or its signature is bad. ``rolled-back``: the
+    log is whole but smaller than a tree that was signed or kept. ``forked``: it holds other entries than that tree.
+    ``position`` is the first bad position (of events: sequence number; of forks: the last size that still agreed), -1
+    where an entry has none.
     """
 
     kind: str
@@ -96,7 +148,11 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found. ``root`` is base64-free: raw bytes over all verified positions."""
+    """What was found.
+
+    ``root`` is over all verified positions. ``unjudged`` entries could not be compared with their alerts: there was no
+    judge, or not the revision they were judged by.
+    """
 
     origin: str
     size: int
@@ -104,6 +160,8 @@ class Report:
     writers: int
     pending: int
     events: int
+    checkpoints: int
+    unjudged: int
     fault: Fault | None
 
     @property
@@ -120,66 +178,211 @@ class _Broken(Exception):
         self.fault = Fault(kind, position, message)
 
 
+class _Tiles:
+    """Roots of the tiles that are full by now: a list a level, as the table of nodes has them."""
+
+    def __init__(self) -> None:
+        self._open: list[list[bytes]] = []
+        self.roots: list[list[bytes]] = []
+
+    def append(self, leaf: bytes) -> None:
+        node = leaf
+        for level in range(len(self._open) + 1):
+            if level == len(self._open):
+                self._open.append([])
+                self.roots.append([])
+            self._open[level].append(node)
+            if len(self._open[level]) < TILE:
+                return
+            node = merkle.root(self._open[level])
+            self.roots[level].append(node)
+            self._open[level] = []
+
+
 @dataclass(slots=True)
 class _Run:
     """Where the verification stands."""
 
     tree: merkle.Range = field(default_factory=merkle.Range)
+    tiles: _Tiles = field(default_factory=_Tiles)
     writers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     pending: int = 0
     events: int = 0
+    checkpoints: int = 0
+    unjudged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Public keys of the log and its witnesses, for rule 6."""
+
+    log: Key
+    witnesses: tuple[Key, ...] = ()
 
 
 def verify(
     source: Source,
     *,
-    expected: tuple[int, bytes] | None = None,
+    kept: Sequence[Kept] = (),
+    keys: Keys | None = None,
+    judge: Judge | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Verify the log of ``source``.
 
     Args:
-        source: see ``database`` and ``Export``.
-        expected: size and root that were kept elsewhere; the log must contain that tree as its beginning.
+        source: see ``Database`` and ``Export``.
+        kept: trees that were kept elsewhere.
+        keys: with which signatures are checked; without them only what the checkpoints say is.
+        judge: with which alerts are recomputed; without it only their order, place and fields are checked.
         progress: called with positions done and all positions.
     """
     run, head = _Run(), source.head()
     try:
-        _positions(source, head, run, expected, progress)
+        events = _Events(source.events(), judge, run)
+        _positions(source, head, _Trees(source, kept, keys, run), events, progress)
         _check_head(head, run)
+        _check_nodes(source, run)
+        events.finish()
         _pending(source, run)
-        _events(source, run)
     except _Broken as broken:
         fault: Fault | None = broken.fault
     else:
         fault = None
-    return Report(head.origin, run.tree.size, run.tree.root(), len(run.writers), run.pending, run.events, fault)
+    found = run.tree.size, run.tree.root(), len(run.writers), run.pending, run.events, run.checkpoints, run.unjudged
+    return Report(head.origin, *found, fault)
+
+
+class _Trees:
+    """Rules 6 and 7, as the tree grows past each size."""
+
+    def __init__(self, source: Source, kept: Sequence[Kept], keys: Keys | None, run: _Run) -> None:
+        self._kept = sorted(kept, key=lambda tree: tree.size)
+        self._notes = source.checkpoints()
+        self._note = next(self._notes, None)
+        self._keys = keys
+        self.run = run
+        self._agreed = 0
+
+    def look(self) -> None:
+        """Compare with what was signed or kept at the present size."""
+        size = self.run.tree.size
+        while self._note is not None and self._note.size <= size:
+            self._check(self._note)
+            self._note = next(self._notes, None)
+        while self._kept and self._kept[0].size <= size:
+            self._compare(self._kept.pop(0))
+
+    def _check(self, stored: StoredNote) -> None:
+        self._compare(Kept("the stored checkpoint", stored.size, stored.root))
+        if self._keys is not None:
+            try:
+                found = read_checkpoint(stored.note, self._keys.log, self._keys.witnesses)
+            except EvidenceInvalid as exc:
+                raise _Broken("checkpoint", stored.size, str(exc)) from exc
+            if (found.size, found.root) != (stored.size, stored.root):
+                raise _Broken("checkpoint", stored.size, f"the checkpoint is of size {found.size}")
+        self.run.checkpoints += 1
+
+    def _compare(self, tree: Kept) -> None:
+        if self.run.tree.root() != tree.root:
+            text = f"the first {tree.size} entries are not those of {tree.where}; up to {self._agreed} all agree"
+            raise _Broken("forked", self._agreed, text)
+        self._agreed = tree.size
+
+    def finish(self, head: Head) -> None:
+        """At the end of the log: nothing larger was signed or kept."""
+        if self.run.tree.size < head.size:
+            return  # truncated: said by rule 4
+        beyond = [Kept("the stored checkpoint", self._note.size, b"")] if self._note else []
+        for tree in (*beyond, *self._kept):
+            size = self.run.tree.size
+            raise _Broken("rolled-back", size, f"expected the {tree.size} entries of {tree.where}, got {size}")
+
+
+class _Events:
+    """Rule 5, as the positions pass by. What is wrong is told at the end: a bad entry before it says more."""
+
+    def __init__(self, events: Iterator[Event], judge: Judge | None, run: _Run) -> None:
+        self._events = events
+        self._event = next(events, None)
+        self._judge = judge
+        self._run = run
+        self._broken: _Broken | None = None
+
+    def take(self, position: int, leaf: bytes, fields: Mapping[str, Any]) -> None:
+        """The events of the entry at ``position``."""
+        if self._broken is None:
+            try:
+                self._take(position, leaf, fields)
+            except _Broken as broken:
+                self._broken = broken
+
+    def _take(self, position: int, leaf: bytes, fields: Mapping[str, Any]) -> None:
+        found: list[Alert] = []
+        while self._event is not None and self._event.position <= position:
+            found.append(self._one(self._event, position, leaf, fields))
+            self._event = next(self._events, None)
+        judged = self._judge(fields) if self._judge else None
+        if judged is None:
+            self._run.unjudged += 1
+        elif found not in [list(each) for each in judged]:
+            text = f"the entry at {position} raises {_told(judged[0])}, the feed has {_told(found)}"
+            raise _Broken("event", self._run.events, text)
+
+    def _one(self, event: Event, position: int, leaf: bytes, fields: Mapping[str, Any]) -> Alert:
+        self._numbered(event)
+        if (event.position, event.leaf_hash) != (position, leaf):
+            raise _Broken("event", event.seq, f"event {event.seq} names an entry that is not at {event.position}")
+        try:
+            body = json.loads(event.body)
+            data, rules = dict(body["data"]), tuple(body["data"].get("rules", ()))
+            said = (body["sequence"], body["type"], body["severity"], body["position"], body["leafhash"])
+        except (ValueError, KeyError, TypeError) as exc:
+            raise _Broken("event", event.seq, f"event {event.seq} cannot be read") from exc
+        expected = (str(event.seq), event.type, event.severity, str(position), leaf.hex())
+        repeated = {name: value for name, value in data.items() if name not in {"position", "rules"}}
+        if said != expected or any(fields.get(name) != value for name, value in repeated.items()):
+            raise _Broken("event", event.seq, f"event {event.seq} says something else than its entry")
+        return Alert(event.type, event.severity, rules)
+
+    def _numbered(self, event: Event) -> None:
+        if event.seq != self._run.events + 1:
+            raise _Broken("event", self._run.events + 1, f"expected event {self._run.events + 1}, got {event.seq}")
+        self._run.events += 1
+
+    def finish(self) -> None:
+        """At the end of the log there is no event of a later entry."""
+        if self._broken is not None:
+            raise self._broken
+        if self._event is not None:
+            self._numbered(self._event)
+            text = f"event {self._event.seq} names an entry that is not at {self._event.position}"
+            raise _Broken("event", self._event.seq, text)
+
+
+def _told(alerts: Sequence[Alert]) -> str:
+    return ", ".join(f"{alert.type} ({alert.severity})" for alert in alerts) or "nothing"
 
 
 def _positions(
-    source: Source,
-    head: Head,
-    run: _Run,
-    expected: tuple[int, bytes] | None,
-    progress: Callable[[int, int], None] | None,
+    source: Source, head: Head, trees: _Trees, events: _Events, progress: Callable[[int, int], None] | None
 ) -> None:
-    rows = source.rows()
-    _check_kept(run, expected)
+    rows, run = source.rows(), trees.run
+    trees.look()
     for row in rows:
         _check_place(row, run, rows)
-        run.tree.append(_check_entry(row, run))
-        _check_kept(run, expected)
+        leaf, fields = _check_entry(row, run)
+        events.take(row.position, leaf, fields)
+        run.tree.append(leaf)
+        run.tiles.append(leaf)
+        trees.look()
         if progress and run.tree.size % PROGRESS_EVERY == 0:
             progress(run.tree.size, head.size)
-    if expected and run.tree.size < expected[0]:
-        raise _Broken("truncated", run.tree.size, f"expected at least {expected[0]} positions, got {run.tree.size}")
+    trees.finish(head)
+    _check_size(head, run)
     if progress:
         progress(run.tree.size, head.size)
-
-
-def _check_kept(run: _Run, expected: tuple[int, bytes] | None) -> None:
-    if expected and run.tree.size == expected[0] and run.tree.root() != expected[1]:
-        raise _Broken("changed", 0, f"the first {expected[0]} entries are not those of the root that was kept")
 
 
 def _check_place(row: Row, run: _Run, rest: Iterator[Row]) -> None:
@@ -202,12 +405,13 @@ def _check_place(row: Row, run: _Run, rest: Iterator[Row]) -> None:
         )
 
 
-def _check_entry(row: Row, run: _Run) -> bytes:
-    """Rules 2 and 3; returns the leaf hash."""
+def _check_entry(row: Row, run: _Run) -> tuple[bytes, Mapping[str, Any]]:
+    """Rules 2 and 3; returns the leaf hash and the clear fields."""
     seq, chain = run.writers.get(row.writer, (0, merkle.chain_start(row.writer)))
     if row.body is None or row.leaf_hash is None:
         raise _Broken("dropped", row.position, f"entry {row.writer_seq} of writer {row.writer} is not whole")
-    leaf = merkle.leaf_hash(padded(row.body, row.position))
+    fields, data = _padded(row.body, row.position)
+    leaf = merkle.leaf_hash(data)
     for name, stored in (("leaf hash", row.leaf_hash), ("position's leaf hash", row.position_leaf)):
         if stored is not None and stored != leaf:
             raise _Broken("changed", row.position, f"{name}: expected {leaf.hex()}, got {stored.hex()}")
@@ -215,11 +419,16 @@ def _check_entry(row: Row, run: _Run) -> bytes:
     if row.chain != chain:
         raise _Broken("changed", row.position, f"the chain of writer {row.writer} breaks at entry {row.writer_seq}")
     run.writers[row.writer] = (seq + 1, chain)
-    return leaf
+    return leaf, fields
 
 
-def padded(body: bytes, position: int = -1) -> bytes:
-    """The leaf's data from the stored body: ``pad`` inserted, canonical JSON of the least size class.
+def padded(body: bytes) -> bytes:
+    """The leaf's data from the stored body: ``pad`` inserted, canonical JSON of the least size class."""
+    return _padded(body, -1)[1]
+
+
+def _padded(body: bytes, position: int) -> tuple[Mapping[str, Any], bytes]:
+    """The clear fields, and the leaf's data.
 
     Raises:
         _Broken: the body is not canonical, or too long.
@@ -234,7 +443,7 @@ def padded(body: bytes, position: int = -1) -> bytes:
     size = next((size for size in SIZES if length <= size), None)
     if size is None:
         raise _Broken("changed", position, f"expected at most {SIZES[-1]} bytes, got {length}")
-    return _canonical({**value, "pad": "0" * (size - length)})
+    return value, _canonical({**value, "pad": "0" * (size - length)})
 
 
 def _canonical(value: Any) -> bytes:
@@ -244,17 +453,29 @@ def _canonical(value: Any) -> bytes:
         return b""
 
 
-def _check_head(head: Head, run: _Run) -> None:
+def _check_size(head: Head, run: _Run) -> None:
     """Rule 4."""
     if run.tree.size != head.size:
         kind = "truncated" if run.tree.size < head.size else "duplicate"
         raise _Broken(kind, min(run.tree.size, head.size), f"expected {head.size} positions, got {run.tree.size}")
+
+
+def _check_head(head: Head, run: _Run) -> None:
+    """Rule 4."""
     if b"".join(run.tree.roots) != head.roots:
         raise _Broken("reordered", 0, "the entries lead to another tree than the sequencer stored")
     for writer, seq in head.cursors.items():
         seen = run.writers.get(writer, (0, b""))[0]
         if seen != seq:
             raise _Broken("truncated", run.tree.size, f"writer {writer}: expected {seq} positions, got {seen}")
+
+
+def _check_nodes(source: Source, run: _Run) -> None:
+    """Rule 4, of the roots of full tiles; some may be missing, they are computed then."""
+    for level, number, node in source.nodes():
+        known = run.tiles.roots[level - 1] if 1 <= level <= len(run.tiles.roots) else []
+        if number >= len(known) or known[number] != node:
+            raise _Broken("changed", number * TILE**level, f"the root of tile {number} of level {level - 1} is another")
 
 
 def _pending(source: Source, run: _Run) -> None:
@@ -265,16 +486,6 @@ def _pending(source: Source, run: _Run) -> None:
             raise _Broken("dropped", -1, f"expected entry {due} of writer {row.writer}, got {row.writer_seq}")
         _check_entry(row, run)
         run.pending += 1
-
-
-def _events(source: Source, run: _Run) -> None:
-    """Rule 5."""
-    for event in source.events():
-        if event.seq != run.events + 1:
-            raise _Broken("event", run.events + 1, f"expected event {run.events + 1}, got {event.seq}")
-        if event.leaf_hash != event.leaf_at_position:
-            raise _Broken("event", event.seq, f"event {event.seq} names an entry that is not at {event.position}")
-        run.events += 1
 
 
 class Database:
@@ -310,10 +521,21 @@ class Database:
     def events(self) -> Iterator[Event]:
         """See ``Source``."""
         for row in self._stream(
-            "SELECT v.seq, v.position, v.leaf_hash, p.leaf_hash FROM oversight_events v "
-            "LEFT JOIN ledger_positions p ON p.position = v.position ORDER BY v.seq"
+            "SELECT seq, position, leaf_hash, type, severity, body FROM oversight_events ORDER BY seq"
         ):
             yield Event(*row)
+
+    def checkpoints(self) -> Iterator[StoredNote]:
+        """See ``Source``."""
+        for size, root, note, cosignatures in self._stream(
+            "SELECT size, root, note, cosignatures FROM ledger_checkpoints ORDER BY size"
+        ):
+            yield StoredNote(size, bytes(root), bytes(note) + bytes(cosignatures))
+
+    def nodes(self) -> Iterator[tuple[int, int, bytes]]:
+        """See ``Source``."""
+        for level, number, node in self._stream("SELECT level, number, hash FROM ledger_nodes ORDER BY level, number"):
+            yield level, number, bytes(node)
 
     def _stream(self, sql: str) -> Iterator[Any]:
         return iter(self._connection.execution_options(yield_per=FETCH_ROWS).execute(text(sql)))
@@ -348,16 +570,19 @@ class Export:
         return map(_exported, self._lines("pending.jsonl"))
 
     def events(self) -> Iterator[Event]:
-        """See ``Source``; events stand in the order of positions, so that one more pass finds their entries."""
-        rows = self._lines("entries.jsonl")
-        row: dict[str, Any] | None = None
-        for event in self._lines("events.jsonl"):
-            while row is None or row["position"] < event["position"]:
-                row = next(rows, None)
-                if row is None:
-                    break
-            found = b64decode(row["leaf_hash"]) if row and row["position"] == event["position"] else None
-            yield Event(event["seq"], event["position"], b64decode(event["leaf_hash"]), found)
+        """See ``Source``."""
+        for each in self._lines("events.jsonl"):
+            leaf, body = b64decode(each["leaf_hash"]), each["body"].encode()
+            yield Event(each["seq"], each["position"], leaf, each["type"], each["severity"], body)
+
+    def checkpoints(self) -> Iterator[StoredNote]:
+        """See ``Source``."""
+        for each in self._lines("checkpoints.jsonl"):
+            yield StoredNote(each["size"], b64decode(each["root"]), each["note"].encode())
+
+    def nodes(self) -> Iterator[tuple[int, int, bytes]]:
+        """See ``Source``; they follow from the entries and are not exported."""
+        return iter(())
 
     def _lines(self, name: str) -> Iterator[dict[str, Any]]:
         with (self._folder / name).open(encoding="utf-8") as lines:

@@ -289,6 +289,24 @@ def load_active(database: Database, settings: Settings) -> Revision:
     return _load(row, settings)
 
 
+def judging(settings: Settings, wanted: str) -> tuple[bytes, Mapping[str, Any]]:
+    """Module and data of the revision that a label names, as long as its files are those that the label's digest names.
+
+    For recomputing what an earlier revision decided; nothing is served by it, so that approvals and settings of today
+    are not asked for.
+
+    Raises:
+        RevisionUnapproved: its files are not at hand, or are others.
+    """
+    number, _, _ = wanted.partition("@")
+    candidate = read_candidate(settings, int(number) if number.isdigit() else 0)
+    manifest = _decoded(candidate, int(number) if number.isdigit() else 0)
+    if label(manifest.number, digest(candidate.manifest)) != wanted:
+        raise RevisionUnapproved(f"{candidate.folder}: expected revision {wanted}")
+    files = _read_files(candidate.folder, manifest)
+    return files[artefacts.WASM], Artefacts(files, manifest.source, manifest.bundle_revision, "", {}).data()
+
+
 def _load(row: Row[Any], settings: Settings) -> Revision:
     manifest_bytes = row.manifest.encode()
     approvals = artefacts.parse(row.approvals.encode(), "approvals")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from sidecar.demo import legacy
-from sidecar.demo.people import HAN, ZHOU
-from sidecar.demo.story import CASE, POLICE_CASE
+from sidecar.demo.people import HAN, WANG, ZHOU
+from sidecar.demo.story import CASE, POLICE_CASE, VETTING
 from sidecar.demo.world import World, wait_for
-from tests.support.deployment import deployment, post, question
+from tests.support.deployment import Books, deployment, letter, post, question
 from tests.support.tools import find_kept
 
 pytestmark = pytest.mark.functional
@@ -102,3 +105,32 @@ def test_an_outside_tool_refuses_a_log_that_was_tampered_with(
     assert ACCEPTED in said(copy)
     tamper(copy)
     assert ACCEPTED not in said(copy)
+
+
+def verified(world: World, *arguments: str) -> dict[str, Any]:
+    """What ``sidecar ledger verify`` finds."""
+    found: dict[str, Any] = json.loads(world.try_cli("ledger", "verify", "--json", *arguments).stdout)
+    return found
+
+
+def test_our_verifier_recomputes_the_alerts_and_the_signatures(world: World, exported: Path, tmp_path: Path) -> None:
+    for _ in range(2):  # a letter for another person alerts
+        other = letter(world, WANG, legacy.NOBODY, VETTING)
+        assert post(world, world.token(WANG), question(legacy.OPEN.SFZH, VETTING, letter=other)).status == 403
+    books = Books(world)
+    assert len(books.news().alerts()) >= 2
+    (verifier,) = exported.glob("*.vkey")
+    keys = ("--verifier", str(verifier), "--checkpoint", str(exported / "checkpoint"))
+    good = verified(world, *keys)
+    assert (good["fault"], good["unjudged"]) == (None, 0)
+    assert good["events"] >= 2
+    assert good["checkpoints"] >= 1
+    world.cli("ledger", "export", str(tmp_path / "lines"))
+    offline = verified(world, "--export", str(tmp_path / "lines"), *keys)
+    assert (offline["fault"], offline["unjudged"], offline["root"]) == (None, offline["size"], good["root"])
+    with books.state.begin() as connection:
+        connection.execute(text("DELETE FROM oversight_events WHERE seq = (SELECT max(seq) FROM oversight_events)"))
+    books.state.dispose()
+    fault = verified(world, *keys)["fault"]
+    assert fault["kind"] == "event"
+    assert "raises sealed-records.attempt.letter-subject-mismatch.v1 (high), the feed has nothing" in fault["text"]

@@ -143,7 +143,7 @@ def test_a_ledger_without_the_kept_tree_does_not_verify(config, capsys) -> None:
     assert main([*base, "db", "upgrade"]) == 0
     capsys.readouterr()
     assert main([*base, "ledger", "verify", "--size", "3", "--root", "AAAA", "--json"]) == 1
-    assert json.loads(capsys.readouterr().out)["fault"]["kind"] == "truncated"
+    assert json.loads(capsys.readouterr().out)["fault"]["kind"] == "rolled-back"
 
 
 @pytest.mark.parametrize("upgraded", [False, True])

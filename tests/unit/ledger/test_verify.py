@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
 from sidecar.clock import FixedClock
 from sidecar.errors import ConfigurationError
-from sidecar.ledger import merkle
+from sidecar.ledger import merkle, note
+from sidecar.ledger.checkpoint import Checkpoint
+from sidecar.ledger.evidence import read_key
 from sidecar.ledger.export import export
 from sidecar.ledger.open import open_ledger
 from sidecar.ledger.sequencer import Sequencer
-from sidecar.ledger.tables import ENTRIES, POSITIONS, STATE, WRITERS
-from sidecar.ledger.verify import Export, padded, verify, verify_database
+from sidecar.ledger.tables import CHECKPOINTS, ENTRIES, NODES, POSITIONS, STATE, WRITERS
+from sidecar.ledger.verify import Alert, Export, Kept, Keys, padded, verify, verify_database
 from sidecar.oversight.tables import EVENTS
-from tests.support.state import NOW, entry
+from tests.support.state import NOW, ORIGIN, entry
 
 SIZE = 8
+
+
+def event_body(seq, place):
+    """A CloudEvent as the projector writes it."""
+    return json.dumps(
+        {"sequence": str(seq), "type": "t", "severity": "low", "position": str(place.position),
+         "leafhash": place.leaf_hash.hex(), "data": {"kind": "inquiry", "position": place.position, "rules": ["R18"]}}
+    ).encode()  # fmt: skip
 
 
 @pytest.fixture
@@ -37,7 +49,7 @@ def log(settings, engine, ledger):
             EVENTS.insert(),
             [
                 {"seq": n + 1, "id": str(n), "type": "t", "severity": "low", "position": 3 * n,
-                 "leaf_hash": rows[3 * n].leaf_hash, "time": "", "body": b"{}"}
+                 "leaf_hash": rows[3 * n].leaf_hash, "time": "", "body": event_body(n + 1, rows[3 * n])}
                 for n in range(2)
             ],
         )  # fmt: skip
@@ -74,7 +86,7 @@ def test_a_good_log_verifies_with_its_root(log):
     assert (report.ok, report.size, report.pending, report.events, report.writers) == (True, SIZE, 1, 2, 2)
     assert report.root == merkle.root(leaves)
     assert done[-1] == (SIZE, SIZE)
-    assert verify_database(log, expected=(5, merkle.root(leaves[:5]))).ok
+    assert verify_database(log, kept=[Kept("a note", n, merkle.root(leaves[:n])) for n in (8, 5, 0)]).ok
 
 
 def test_a_changed_body_is_found(log):
@@ -155,10 +167,119 @@ def test_truncation_with_size_and_tree_set_back_is_found_by_the_cursors(log):
     assert found(log) == ("truncated", 6)
 
 
-def test_what_was_kept_elsewhere_finds_a_whole_new_log(log):
-    report = verify_database(log, expected=(5, merkle.EMPTY_ROOT))
-    assert (report.fault.kind, report.ok) == ("changed", False)
-    assert verify_database(log, expected=(SIZE + 1, merkle.EMPTY_ROOT)).fault.kind == "truncated"
+def leaves_of(engine):
+    with engine.connect() as connection:
+        return connection.execute(select(POSITIONS.c.leaf_hash).order_by(POSITIONS.c.position)).scalars().all()
+
+
+def test_what_was_kept_elsewhere_finds_a_log_written_anew(log):
+    kept = [Kept("a note", 3, merkle.root(leaves_of(log)[:3])), Kept("the witness", 5, merkle.EMPTY_ROOT)]
+    fault = verify_database(log, kept=kept).fault
+    assert (fault.kind, fault.position) == ("forked", 3)
+    assert "not those of the witness; up to 3 all agree" in fault.text
+
+
+def test_what_was_kept_elsewhere_finds_a_log_that_was_set_back_as_a_whole(log):
+    fault = verify_database(log, kept=[Kept("the witness", SIZE + 1, merkle.EMPTY_ROOT)]).fault
+    assert (fault.kind, fault.position) == ("rolled-back", SIZE)
+    assert "expected the 9 entries of the witness, got 8" in fault.text
+
+
+KEY, WITNESS = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2))
+KEYS = Keys(
+    read_key(str(note.verifier(ORIGIN, KEY.public_key()))),
+    (read_key(str(note.verifier("w", WITNESS.public_key(), note.COSIGNATURE))),),
+)
+
+
+def checkpoint(engine, size, root=None, key=KEY, cosigner=None):
+    """Store a checkpoint as the signer does."""
+    made = Checkpoint(ORIGIN, size, root or merkle.root(leaves_of(engine)[:size]))
+    lines = note.cosign(made.text(), "w", cosigner, 7).encode() if cosigner else b""
+    row = {"size": size, "root": made.root, "time": 0, "minute": size, "note": made.signed(key).encode()}
+    change(engine, CHECKPOINTS.insert().values({**row, "cosignatures": lines, "witnesses": int(bool(lines))}))
+
+
+def test_every_stored_checkpoint_is_checked(log):
+    checkpoint(log, 3)
+    checkpoint(log, 6, cosigner=WITNESS)
+    report = verify_database(log, keys=KEYS)
+    assert (report.fault, report.checkpoints) == (None, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"key": WITNESS}, ("checkpoint", 4)),
+        ({"cosigner": KEY}, None),  # of an unknown key
+        ({"root": merkle.leaf_hash(b"x")}, ("forked", 0)),
+    ],
+)
+def test_a_checkpoint_that_is_not_the_logs_is_found(log, options, fault):
+    checkpoint(log, 4, **options)
+    found = verify_database(log, keys=KEYS).fault
+    assert ((found.kind, found.position) if found else None) == fault
+
+
+def test_a_stored_checkpoint_beyond_the_log_shows_a_rollback(log):
+    checkpoint(log, SIZE + 3, merkle.EMPTY_ROOT)
+    assert found(log) == ("rolled-back", SIZE)
+
+
+def test_a_checkpoint_stored_under_another_size_is_found(log):
+    checkpoint(log, 4)
+    change(log, CHECKPOINTS.update().values(size=5, root=merkle.root(leaves_of(log)[:5])))
+    fault = verify_database(log, keys=KEYS).fault
+    assert (fault.kind, fault.position) == ("checkpoint", 5)
+
+
+def test_a_changed_cosignature_is_found(log):
+    checkpoint(log, 4, cosigner=WITNESS)
+    line = note.cosign(Checkpoint(ORIGIN, 4, merkle.EMPTY_ROOT).text(), "w", WITNESS, 7)
+    change(log, CHECKPOINTS.update().values(cosignatures=line.encode()))
+    assert verify_database(log, keys=KEYS).fault.text == "the signature of w is bad"
+
+
+def test_a_changed_root_of_a_tile_is_found(log):
+    change(log, NODES.insert().values(level=1, number=0, hash=bytes(32)))
+    assert found(log) == ("changed", 0)
+
+
+ALERT = Alert("t", "low", ("R18",))
+
+
+def test_alerts_are_recomputed_from_the_entries(log):
+    places = iter(range(SIZE))
+    right = verify_database(log, judge=lambda fields: [[ALERT] if next(places) in {0, 3} else []])
+    assert (right.fault, right.unjudged) == (None, 0)
+    either = verify_database(log, judge=lambda fields: [[], [ALERT]])
+    assert either.fault is None
+    assert verify_database(log, judge=lambda fields: None).unjudged == SIZE
+
+
+@pytest.mark.parametrize(
+    ("alerts", "text"),
+    [
+        ([ALERT], "the entry at 1 raises t (low), the feed has nothing"),
+        ([], "the entry at 0 raises nothing, the feed has t (low)"),
+        ([Alert("t", "high", ("R18",))], "raises t (high)"),
+    ],
+)
+def test_an_alert_that_was_dropped_added_or_weakened_is_found(log, alerts, text):
+    fault = verify_database(log, judge=lambda fields: [alerts]).fault
+    assert fault.kind == "event"
+    assert text in fault.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"{}", b"[]", b'{"data": 1}', None],
+)
+def test_an_event_that_says_something_else_than_its_entry_is_found(log, body):
+    place = row(log, 0)
+    forged = event_body(1, place).replace(b'"inquiry"', b'"policy"') if body is None else body
+    change(log, EVENTS.update().where(EVENTS.c.seq == 1).values(body=forged))
+    assert found(log) == ("event", 1)
 
 
 def test_a_waiting_entry_that_was_dropped_is_found(log, ledger):

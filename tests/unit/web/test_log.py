@@ -139,7 +139,8 @@ def test_a_receipt_resolves_to_a_proof_that_is_checked_without_us(reader):
     leaf = base64.urlsafe_b64decode(receipt["leaf"] + "=")
     key = evidence.read_key(str(reader.log.verifier))
     index, statement = evidence.check_proof(proof.data, leaf, key)
-    assert (index, statement) == (reader.checkpoint().size - 1, reader.checkpoint())
+    assert statement == reader.checkpoint()
+    assert index < statement.size
     assert reader.get(f"/log/proof/{receipt['inquiry']}").data == proof.data
     with pytest.raises(evidence.EvidenceInvalid, match="not at"):
         evidence.check_proof(proof.data, bytes(32), key)
