@@ -95,9 +95,11 @@ bench-memory: dev tools ## memory of the workers after 20,000 and after 100,000 
 two-worlds: dev tools ## 500 pairs of databases that differ in sealed records only show the same bytes
 	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/worlds -q
 
-worlds: dev tools ## the same with 10,000 pairs, new ones each time (WORLDS, WORLDS_SEED)
+worlds: dev tools ## the same with 10,000 new pairs (WORLDS, WORLDS_SEED), and its page in docs/reports
 	@seed="$${WORLDS_SEED:-$$RANDOM$$RANDOM}"; echo "WORLDS_SEED=$$seed"; \
-	SIDECAR_OPA="$(OPA)" WORLDS="$${WORLDS:-10000}" WORLDS_SEED="$$seed" $(BIN)/pytest tests/worlds -q -k nothing_tells
+	report="$$(mktemp)"; \
+	SIDECAR_OPA="$(OPA)" WORLDS="$${WORLDS:-10000}" WORLDS_SEED="$$seed" WORLDS_REPORT="$$report" $(BIN)/pytest tests/worlds -q -k nothing_tells; \
+	$(BIN)/python -m tests.worlds.report "$$report" docs/reports/worlds.md; rm "$$report"
 
 faults: dev tools ## kills, dead servers, bad input, planted values; KILL_ROUNDS=40 for the long form
 	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/faults -q

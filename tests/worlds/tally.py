@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tests.worlds.calls import Ask, Call, More
@@ -63,6 +66,12 @@ class Tally:
         self.pages += sum(isinstance(call, More) and status == "200" for call, status in answered)
         self.statuses.update(status for _, status in answered)
         self.differing[len(pair.differing)] += 1
+
+    def note(self, kind: str) -> None:
+        """Add a line to the file for the report, if there is to be one."""
+        if file := os.environ.get("WORLDS_REPORT"):
+            with Path(file).open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps({"kind": kind, **vars(self)}) + "\n")
 
     def __str__(self) -> str:
         statuses = ", ".join(f"{count} × {status}" for status, count in sorted(self.statuses.items()))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.worlds.calls import HEADERS, PATHS, Ask, Call, More, Visit, by_name, by_number, calls, search
-from tests.worlds.county import ADULT, NOBODY, YOUNG, Pair, base, pair_of, pairs
+from tests.worlds.county import ADULT, NOBODY, OLD, YOUNG, Pair, base, pair_of, pairs
 from tests.worlds.sides import Pairing
 from tests.worlds.tally import Tally
 
@@ -61,12 +62,16 @@ def assert_says_something(tally: Tally, number: int) -> None:
 
 def test_nothing_tells_two_worlds_apart_on_sqlite(sqlite_pairing: Pairing) -> None:
     number = WORLDS - WORLDS // POSTGRESQL_SHARE
-    assert_says_something(try_worlds(sqlite_pairing, pairs(strange=True), number), number)
+    tally = try_worlds(sqlite_pairing, pairs(strange=True), number)
+    assert_says_something(tally, number)
+    tally.note("SQLite")
 
 
 def test_nothing_tells_two_worlds_apart_on_postgresql(postgres_pairing: Pairing) -> None:
     number = WORLDS // POSTGRESQL_SHARE
-    assert_says_something(try_worlds(postgres_pairing, pairs(), number), number)
+    tally = try_worlds(postgres_pairing, pairs(), number)
+    assert_says_something(tally, number)
+    tally.note("PostgreSQL")
 
 
 EVERYTHING = search(("case", "prefix", "AJ"))
@@ -98,3 +103,16 @@ def test_thousands_of_sealed_rows_show_no_more_than_none_on_sqlite(sqlite_pairin
 def test_thousands_of_sealed_rows_show_no_more_than_none_on_postgresql(postgres_pairing: Pairing) -> None:
     difference, _ = postgres_pairing.compare(crowded(2000), THOROUGH)
     assert difference == ""
+
+
+def test_a_sealed_codefendant_shows_nowhere_and_null_is_also_what_is_not_there(sqlite_pairing: Pairing) -> None:
+    """R16b: dropped fields answer null, as does a record whose database holds nothing there; the members are the same."""
+    common = [base(ADULT, GTFZ="1"), base(OLD, BZ=None, JTZZ=None)]
+    minor = base(YOUNG, GTFZ="1", FARQ="20220315", XQ_YUE="24")
+    facts = ({"FMBJ": "1", "BZ": b"\xff\xff", "JTZZ": "甲"}, {"FMBJ": "2", "BZ": None, "JTZZ": None})
+    worlds = pair_of(common, ([minor], []), facts, beside=True)
+    difference, seen = sqlite_pairing.compare(worlds, (Ask("police", EVERYTHING), *THOROUGH))
+    assert difference == ""
+    joint, single = json.loads(seen.answers[0].partition(b"\r\n\r\n")[2])["records"]
+    assert joint.keys() == single.keys()
+    assert (joint["story"], joint["address"]) == (single["story"], single["address"]) == (None, None)
