@@ -32,10 +32,11 @@ demo: ## set up, tell the story, serve until Ctrl-C (ONCE=1: end after the story
 
 test: lint docs-check policies bundle-check mutants unit conformance two-worlds functional faults ## all checks and tests
 
-tools: ## OPA, Helm, fsck of Tessera, PostgreSQL and MariaDB for the tests
+tools: ## OPA, Helm, fsck of Tessera, omniwitness, PostgreSQL and MariaDB for the tests
 	@opa="$(OPA)"; [[ -n "$$opa" ]]
 	@$(ENSURE) helm >/dev/null
 	@$(ENSURE) fsck >/dev/null
+	@$(ENSURE) omniwitness >/dev/null
 	@$(ENSURE) postgres
 	@$(ENSURE) mariadb
 

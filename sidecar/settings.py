@@ -190,8 +190,8 @@ class Ledger(Section):
         default_factory=list, description="Who is asked to cosign each checkpoint, e.g. the procuratorate."
     )
     quorum: int = Field(
-        0,
-        ge=0,
+        1,
+        ge=1,
         le=16,
         description="How many of them must have cosigned; where they have not for `witness_alert_minutes`, an alert is raised.",
     )
@@ -216,6 +216,7 @@ class Gateway(Section):
         "asked at each inquiry. Both ways a decision holds from the next inquiry on.",
     )
     inquiry_minutes: int = Field(15, ge=1, le=60, description="How long an inquiry's cursors are good.")
+    session_minutes: int = Field(15, ge=1, le=60, description="How long an inquiry session is good.")
 
 
 class Logging(Section):

@@ -7,6 +7,7 @@ Standard library only: it runs before there is an environment. Tools are kept ou
     python3 tools/ensure.py opa               prints the path of an OPA 1.20, or nothing where there can be none
     python3 tools/ensure.py helm              prints the path of the pinned Helm
     python3 tools/ensure.py fsck              prints the path of Tessera's fsck, which verifies tiled logs
+    python3 tools/ensure.py omniwitness       prints the path of a witness of tiled logs that is not ours
     python3 tools/ensure.py postgres          installs PostgreSQL's server programs by apt where there are none
     python3 tools/ensure.py mariadb           installs MariaDB's server programs by apt where there are none
     python3 tools/ensure.py wrk               installs wrk, which loads the benchmarks, by apt where there is none
@@ -35,6 +36,7 @@ OPA_SERIES = "1.20."  # any patch release of the series decides alike; the confo
 OPA_RELEASES = "https://github.com/open-policy-agent/opa/releases/download"
 HELM_VERSION = "4.3.1"
 TESSERA_VERSION = "1.0.4"
+OMNIWITNESS_VERSION = "0.0.0-20260720115447-2e1c6971d19e"
 
 DOWNLOAD_SECONDS = 5.0
 """The demo must not hang on a closed network: past this, checksum and binary together, it goes on without OPA."""
@@ -246,6 +248,15 @@ def ensure_fsck() -> str:
     return str(kept)
 
 
+def ensure_omniwitness() -> str:
+    """Path of transparency.dev's omniwitness, built by Go where it is not kept already."""
+    kept = tools() / "omniwitness"
+    module = "github.com/transparency-dev/witness/cmd/omniwitness"
+    if not kept.is_file() and not _go_install(module, f"v{OMNIWITNESS_VERSION}"):
+        raise Failed(f"omniwitness is needed for the tests of witnesses: install Go, or put it at {kept}")
+    return str(kept)
+
+
 # --- Debian packages -------------------------------------------------------------------------------------------------
 
 
@@ -292,6 +303,8 @@ def main(arguments: list[str]) -> int:
             print(ensure_helm())
         case ["fsck"]:
             print(ensure_fsck())
+        case ["omniwitness"]:
+            print(ensure_omniwitness())
         case ["postgres"]:
             ensure_postgres()
         case ["mariadb"]:

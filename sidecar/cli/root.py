@@ -25,6 +25,7 @@ COMMANDS = {
     "serve": "sidecar.cli.operate:serve",
     "units": "sidecar.cli.registry:units",
 }
+    "witness": "sidecar.cli.witness:witness",
 """Subcommand → where it is defined. Imported late: `sidecar --help` need not load engines and drivers."""
 
 

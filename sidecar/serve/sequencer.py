@@ -6,18 +6,24 @@ replicas run one each: a lock in the database lets one work, and another take ov
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from sidecar.clock import SystemClock
+from sqlalchemy import Engine
+
+from sidecar.clock import Clock, SystemClock
 from sidecar.errors import SidecarError
+from sidecar.ledger.cosigner import open_cosigner
 from sidecar.ledger.open import open_ledger
 from sidecar.ledger.sequencer import Sequencer
-from sidecar.ledger.signer import open_signer
+from sidecar.ledger.signer import Watched, open_signer
+from sidecar.ledger.types import Ledger
 from sidecar.oversight.projector import AlertProjector
 from sidecar.policy.open import open_engine
 from sidecar.policy.revisions import load_active
@@ -40,12 +46,24 @@ def run(settings: Settings, stop: threading.Event) -> None:
         with closing(engine), closing(open_ledger(settings, clock, engine=state)) as ledger:
             projector = AlertProjector(engine, settings.deployment.id)
             limits = settings.ledger
-            signer = open_signer(settings, ledger, clock)
-            Sequencer(
-                state, ledger, clock, [projector], batch=limits.batch, poll_ms=limits.poll_ms, publisher=signer
-            ).run(stop)
+            with _witnessed(settings, state, ledger, clock) as signer:
+                Sequencer(
+                    state, ledger, clock, [projector], batch=limits.batch, poll_ms=limits.poll_ms, publisher=signer
+                ).run(stop)
     finally:
         state.dispose()
+
+
+@contextlib.contextmanager
+def _witnessed(settings: Settings, state: Engine, ledger: Ledger, clock: Clock) -> Iterator[Watched | None]:
+    """The signer, whose checkpoints the witnesses are asked to cosign in a thread of its own."""
+    cosigner = open_cosigner(settings, state, ledger, clock)
+    if cosigner is None:
+        yield open_signer(settings, ledger, clock)
+        return
+    with closing(cosigner):
+        cosigner.start()
+        yield open_signer(settings, ledger, clock, cosigner.told)
 
 
 def main() -> int:

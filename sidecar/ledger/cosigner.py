@@ -1,0 +1,291 @@
+"""Asks the witnesses to cosign each checkpoint (C2SP tlog-witness). None of them ever holds anything up.
+
+In a thread of the sequencer's process: positions and signatures go on while a witness is slow or away. Too few
+cosignatures for too long are an alert; a witness that has seen another history, or a larger one, is the highest one.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+import requests
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from sidecar.clock import Clock
+from sidecar.codes import Channel, Code, EntryKind
+from sidecar.errors import CodedError, ConfigurationError, SidecarError
+from sidecar.ledger import proofs
+from sidecar.ledger.build import EntryBuilder, Random
+from sidecar.ledger.note import COSIGNATURE, NoteInvalid, Verifier, open_note, parse_verifier
+from sidecar.ledger.signer import store
+from sidecar.ledger.stored import StoredCheckpoint, StoredLog
+from sidecar.ledger.types import Ledger
+from sidecar.settings import Settings
+from sidecar.settings import Witness as WitnessSettings
+from sidecar.storage.engine import reading
+
+TIMEOUT_SECONDS = 5.0
+"""Longest wait for a witness to connect, and for each part of its answer."""
+
+MAX_ANSWER = 16384
+"""Bytes of an answer: a cosignature has a hundred."""
+
+PAUSE_SECONDS = 1.0
+"""Between two rounds: a busy log is cosigned once a second."""
+
+_log = structlog.get_logger(__name__)
+
+Post = Callable[[bytes], tuple[int, bytes]]
+"""Sends a body to ``<prefix>/add-checkpoint``; status and body of the answer. Raises ``OSError`` where there is none."""
+
+
+class Disagreement(CodedError):
+    """A witness has seen a history that is not ours; the code says whether it is another or a larger one."""
+
+
+class Unhelpful(CodedError):
+    """A witness gave no good cosignature; it is asked again."""
+
+
+@dataclass(slots=True)
+class Asked:
+    """One witness: its key, how it is asked, and what it has given."""
+
+    key: Verifier
+    post: Post
+    known: int = 0
+    given: tuple[int, bytes] = (-1, b"")
+    alarmed: set[str] = field(default_factory=set)
+
+
+class Cosigner:
+    """``told`` is called by the signer; ``round`` by one thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        ledger: Ledger,
+        clock: Clock,
+        witnesses: Sequence[Asked],
+        *,
+        quorum: int,
+        alert_seconds: float,
+        random: Random = os.urandom,
+    ) -> None:
+        self._engine = engine
+        self._ledger = ledger
+        self._clock = clock
+        self._witnesses = tuple(witnesses)
+        self._quorum = min(quorum, len(self._witnesses))
+        self._alert_seconds = alert_seconds
+        self._builder = EntryBuilder(clock, random)
+        self._newest: StoredCheckpoint | None = None
+        self._event = threading.Event()
+        self._stop = threading.Event()
+        self._since = clock.monotonic()
+        self._silent = False
+        self._thread = threading.Thread(target=self._run, name="cosigner", daemon=True)
+
+    def told(self, checkpoint: StoredCheckpoint) -> None:
+        """There is a new checkpoint, or the old one was signed again."""
+        self._newest = checkpoint
+        self._event.set()
+
+    def start(self) -> None:
+        """Ask for every checkpoint until ``close``."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; an answer under way is waited for."""
+        self._stop.set()
+        self._event.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._event.wait(self._alert_seconds)
+            self._event.clear()
+            if self._stop.is_set():
+                return
+            try:
+                self.round()
+            except SidecarError as exc:
+                _log.warning("cosigner-failed", error=exc.diagnostics())
+            except SQLAlchemyError:
+                _log.warning("cosigner-failed", error="the state database does not answer")
+            self._stop.wait(PAUSE_SECONDS)
+
+    def round(self) -> None:
+        """Ask every witness about the newest checkpoint, keep what they give, raise what must be raised.
+
+        Raises:
+            LedgerUnavailable: an alert could not be recorded; it comes again.
+            SQLAlchemyError: the database does not answer.
+        """
+        newest = self._newest
+        if newest is not None:
+            with ThreadPoolExecutor(len(self._witnesses)) as pool:
+                faults = list(pool.map(lambda asked: self._ask(asked, newest), self._witnesses))
+            self._keep(newest)
+            for asked, fault in zip(self._witnesses, faults, strict=True):
+                self._judge(asked, fault)
+        self._judge_silence(newest)
+
+    def _ask(self, asked: Asked, newest: StoredCheckpoint) -> CodedError | None:
+        """One witness; what went wrong."""
+        try:
+            asked.given = (newest.size, self._cosignature(asked, newest))
+        except (Disagreement, Unhelpful) as exc:
+            return exc
+        except OSError as exc:
+            return Unhelpful(Code.WITNESS_SILENT, f"no answer: {type(exc).__name__}")
+        asked.known = newest.size
+        return None
+
+    def _cosignature(self, asked: Asked, newest: StoredCheckpoint) -> bytes:
+        for _ in range(3):  # what it knows may be told once, and change once more where two sequencers ask
+            status, answer = asked.post(self._body(min(asked.known, newest.size), newest))
+            if status == requests.codes.ok:
+                return _checked(asked.key, newest, answer)
+            if status == requests.codes.unprocessable:
+                raise Disagreement(
+                    Code.LEDGER_FORKED, "it does not accept the proof that our log contains what it has seen"
+                )
+            if status != requests.codes.conflict:
+                raise Unhelpful(Code.WITNESS_SILENT, f"it answered {status}")
+            asked.known = self._conflict(answer, asked.known, newest)
+        raise Unhelpful(Code.WITNESS_SILENT, "what it has seen changes all the time")
+
+    def _conflict(self, answer: bytes, sent: int, newest: StoredCheckpoint) -> int:
+        """The size that the witness has, from which to go on."""
+        text = answer.strip()
+        if not text.isdigit() or len(text) > 19:  # digits of a signed 64-bit number
+            raise Unhelpful(Code.WITNESS_SILENT, "it did not say which size it has")
+        size = int(text)
+        if size == sent:
+            raise Disagreement(Code.LEDGER_FORKED, f"it has seen another tree of {size} entries")
+        if size > newest.size and size > self._largest():
+            raise Disagreement(Code.LEDGER_ROLLED_BACK, f"it has seen {size} entries, we have {newest.size}")
+        if size > newest.size:
+            raise Unhelpful(Code.WITNESS_SILENT, "another sequencer is ahead of us")
+        return size
+
+    def _largest(self) -> int:
+        """Of all sequencers' checkpoints."""
+        with reading(self._engine).connect() as connection:
+            found = StoredLog(connection).checkpoint()
+        return found.size if found else 0
+
+    def _body(self, old: int, newest: StoredCheckpoint) -> bytes:
+        with reading(self._engine).connect() as connection:
+            path = proofs.consistency(StoredLog(connection), old, newest.size)
+        lines = [f"old {old}", *(base64.b64encode(node).decode("ascii") for node in path), ""]
+        return "\n".join(lines).encode() + b"\n" + newest.note
+
+    def _keep(self, newest: StoredCheckpoint) -> None:
+        given = {asked.key.name: asked.given[1] for asked in self._witnesses if asked.given[0] == newest.size}
+        if given:
+            with self._engine.connect() as connection:
+                store(connection, replace(newest, cosignatures=b"".join(given.values())), list(given))
+
+    def _judge(self, asked: Asked, fault: CodedError | None) -> None:
+        if fault is None:
+            if asked.alarmed:
+                _log.info("witness-agrees-again", witness=asked.key.name)
+            asked.alarmed.clear()
+            return
+        if fault.code in asked.alarmed:
+            return
+        if isinstance(fault, Disagreement):
+            _log.error("witness-disagrees", witness=asked.key.name, code=fault.code, reason=str(fault))
+            self._record(fault.code, asked.key.name)
+        else:
+            _log.warning("witness-unhelpful", witness=asked.key.name, reason=str(fault))
+        asked.alarmed.add(fault.code)
+
+    def _judge_silence(self, newest: StoredCheckpoint | None) -> None:
+        now = self._clock.monotonic()
+        agreed = sum(asked.given[0] == newest.size and not asked.alarmed for asked in self._witnesses) if newest else 0
+        if agreed >= self._quorum and newest:
+            self._since = now
+            self._silent = False
+        elif now - self._since > self._alert_seconds and not self._silent:
+            missing = self._quorum - agreed
+            _log.error("witness-quorum-missing", missing=missing)
+            self._record(Code.WITNESS_SILENT.value, "")
+            self._silent = True
+
+    def _record(self, code: str, witness: str) -> None:
+        extra = {"witness": witness} if witness else {}
+        entry = self._builder.build(EntryKind.SYSTEM, Channel.CLI, outcome="error", codes=(code,), extra=extra)
+        self._ledger.commit(entry)
+
+
+def _checked(key: Verifier, newest: StoredCheckpoint, answer: bytes) -> bytes:
+    """The line of ``key`` among the answer's lines; others are left out."""
+    for line in answer.splitlines(keepends=True):
+        try:
+            open_note(newest.note + line, [key])
+        except NoteInvalid:
+            continue
+        return line
+    raise Unhelpful(Code.WITNESS_SILENT, "it gave no cosignature of its key")
+
+
+def open_cosigner(settings: Settings, engine: Engine, ledger: Ledger, clock: Clock) -> Cosigner | None:
+    """The deployment's cosigner, not started; None where no witness is configured.
+
+    Raises:
+        ConfigurationError: a witness's key or address cannot be used.
+    """
+    chosen = settings.ledger
+    if not chosen.witnesses:
+        return None
+    if chosen.quorum > len(chosen.witnesses):
+        raise ConfigurationError(f"ledger.quorum: expected at most {len(chosen.witnesses)}, got {chosen.quorum}")
+    asked = [Asked(_key(settings, each), _poster(settings, each)) for each in chosen.witnesses]
+    if len({each.key.name for each in asked}) != len(asked):
+        raise ConfigurationError("ledger.witnesses: expected each name once")
+    minutes = chosen.witness_alert_minutes
+    return Cosigner(engine, ledger, clock, asked, quorum=chosen.quorum, alert_seconds=minutes * 60.0)
+
+
+def _key(settings: Settings, witness: WitnessSettings) -> Verifier:
+    file = settings.path(witness.verifier_file)
+    try:
+        key = parse_verifier(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise ConfigurationError(f"{file}: cannot be read as a witness's verifier key") from exc
+    if key.kind != COSIGNATURE:
+        raise ConfigurationError(f"{file}: expected the key of a witness, got that of a log")
+    return key
+
+
+def _poster(settings: Settings, witness: WitnessSettings) -> Post:
+    """Posts without following redirects, within time and size."""
+    parts = urlsplit(witness.url)
+    if parts.scheme != "https" and not (
+        parts.scheme == "http" and (witness.insecure or parts.hostname in {"127.0.0.1", "::1", "localhost"})
+    ):
+        raise ConfigurationError("ledger.witnesses: expected an https:// address")
+    session = requests.Session()
+    session.trust_env = False
+    session.headers["Accept-Encoding"] = "identity"
+    if witness.ca_file is not None:
+        session.verify = str(settings.path(witness.ca_file))
+    url = witness.url.rstrip("/") + "/add-checkpoint"
+
+    def post(body: bytes) -> tuple[int, bytes]:
+        with session.post(url, data=body, timeout=TIMEOUT_SECONDS, allow_redirects=False, stream=True) as answer:
+            return answer.status_code, next(answer.iter_content(MAX_ANSWER), b"")
+
+    return post
