@@ -31,8 +31,8 @@ from sqlalchemy import (
 from sqlalchemy import Text as SqlText
 from sqlalchemy.sql import operators
 
-from sidecar.codes import FieldClass
-from sidecar.errors import ConfigurationError
+from sidecar.codes import Code, FieldClass
+from sidecar.errors import ConfigurationError, RequestInvalid
 from sidecar.policy.types import FilterNode
 from sidecar.records import catalog as c
 from sidecar.records import expr as e
@@ -343,10 +343,11 @@ def check_condition(catalog: c.Catalog, name: str, operator: str) -> None:
     """Whether a search may use a condition at all.
 
     Raises:
-        ConfigurationError: the field is not declared filterable, or the operator does not suit it.
+        ConfigurationError: the field is not declared filterable; who asks for it was refused before.
+        RequestInvalid: the operator does not suit the field.
     """
     if name not in catalog.filterable:
         raise ConfigurationError("a condition on a field that is not declared filterable")
     text = isinstance(field_expr(catalog.declared(name)), e.Text | e.Lookup)
     if operator not in OPERATORS or (operator == "prefix" and not text):
-        raise ConfigurationError("a condition with an operator that its field does not have")
+        raise RequestInvalid(Code.FIELD_NOT_ALLOWED, "a condition with an operator that its field does not have")

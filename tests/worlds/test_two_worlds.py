@@ -58,6 +58,7 @@ def assert_says_something(tally: Tally, number: int) -> None:
     assert tally.pages >= tally.worlds * 0.1, tally
     assert tally.statuses["200"] >= tally.calls * 0.3, tally
     assert {"400", "401", "403", "405", "422"} <= tally.statuses.keys(), tally
+    assert "500" not in tally.statuses, tally
 
 
 def test_nothing_tells_two_worlds_apart_on_sqlite(sqlite_pairing: Pairing) -> None:
