@@ -153,11 +153,14 @@ class Code(StrEnum):
     PURPOSE_NOT_ALLOWED = "purpose-not-allowed"
     PURPOSE_UNKNOWN = "purpose-unknown"
     REASON_MISSING = "reason-missing"
+    RESULT_UNBOUNDED = "result-unbounded"
     REVISION_UNAPPROVED = "revision-unapproved"
     ROLE_MISSING = "role-missing"
     SCOPE_NOT_ALLOWED = "scope-not-allowed"
     SEARCH_NOT_ALLOWED = "search-not-allowed"
     SELF_APPROVAL = "self-approval"
+    SESSION_MISMATCH = "session-mismatch"
+    SESSION_UNKNOWN = "session-unknown"
     STATE_CONFLICT = "state-conflict"
     TOKEN_ALGORITHM = "token-algorithm"  # noqa: S105  # a reason code
     TOKEN_AUDIENCE = "token-audience"  # noqa: S105

@@ -101,6 +101,13 @@ class DatabaseTimeout(SidecarError):
     status = 504
 
 
+class ResultUnbounded(SidecarError):
+    """A result is larger than what may be read to hide sealed records in it: it cannot be answered (503)."""
+
+    code = "result-unbounded"
+    status = 503
+
+
 class DatabaseClosed(SidecarError):
     """The start-up canary of this database failed; it stays closed (503) and the others go on."""
 

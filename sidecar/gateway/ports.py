@@ -18,6 +18,7 @@ from sidecar.papers.kept_register import Held
 from sidecar.papers.types import Letter
 from sidecar.papers.uses import Shared
 from sidecar.policy.types import ApplicationFacts, Engine, LegalParameters, LetterFacts, UndertakingFacts
+from sidecar.records.connectors import HttpConnector
 from sidecar.records.types import Connector
 
 
@@ -142,12 +143,14 @@ class Database:
         connector: reads it.
         filterable, sortable: declared fields with their classes.
         fault: why it is closed (its canary did not pass); None where it is open.
+        service: the connector again where it is a legacy HTTP service, for the proxy.
     """
 
     connector: Connector
     filterable: Mapping[str, FieldClass]
     sortable: Mapping[str, FieldClass]
     fault: SidecarError | None = None
+    service: HttpConnector | None = None
 
 
 @dataclass(frozen=True, slots=True)

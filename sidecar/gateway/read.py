@@ -66,13 +66,13 @@ def read_inquiry(request: Request, inquiry_id: str, received: datetime, limits: 
         reason=stated.reason.strip(),
         basis=(stated.instrument.strip(), stated.article.strip()),
         purpose=stated.purpose.strip(),
-        case_number=_case_number(stated.case_number),
+        case_number=as_stated(stated.case_number),
         letter=stated.letter.strip(),
         application=stated.application_id.strip(),
         page_size=stated.page_size,
         cursor=stated.cursor,
         sort=tuple(SortKey(field, descending) for field, descending in stated.sort),
-        idempotency_key=_idempotency_key(request.headers),
+        idempotency_key=idempotency_key(request.headers),
     )
 
 
@@ -98,7 +98,12 @@ def _check_envelope(request: Request, limits: Limits) -> None:
     check_coding(request.headers)
 
 
-def _idempotency_key(headers: Mapping[str, str]) -> str:
+def idempotency_key(headers: Mapping[str, str]) -> str:
+    """The ``Idempotency-Key`` header; "" without one.
+
+    Raises:
+        RequestInvalid: ``body-invalid``.
+    """
     key = headers.get("idempotency-key", "")
     if len(key) > MAX_IDEMPOTENCY_KEY or not _IDEMPOTENCY_KEY.fullmatch(key):
         raise RequestInvalid(
@@ -119,7 +124,7 @@ def _target(stated: Stated, today: int) -> Subject | Search:
     return Search(tuple(Condition(*condition) for condition in stated.conditions))
 
 
-def _case_number(text: str) -> str:
+def as_stated(text: str) -> str:
     """Normalised where it can be; what cannot stays as stated, for the policy refuses it (E7, R12)."""
     try:
         return identifiers.case_number(text) if text.strip() else ""

@@ -7,7 +7,8 @@ is counted by source and minute instead.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -15,6 +16,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from sidecar.clock import Clock
 from sidecar.codes import Code, Outcome
 from sidecar.errors import (
     ClockBehind,
@@ -27,7 +29,7 @@ from sidecar.errors import (
 from sidecar.gateway import metrics, receipt, steps
 from sidecar.gateway.cursor import NONCE_BYTES as CURSOR_NONCE_BYTES
 from sidecar.gateway.cursor import Binding, CursorBox, Position
-from sidecar.gateway.ports import Brought, Ports, Runtime, Use
+from sidecar.gateway.ports import Brought, Database, Ports, Runtime, Use
 from sidecar.gateway.problem import CONTENT_TYPE, JSON, problem, response
 from sidecar.gateway.read import Limits, read_inquiry, request_digest
 from sidecar.gateway.types import Inquiry, Request, Response
@@ -38,8 +40,9 @@ from sidecar.ledger.types import Effect, EffectRefused
 from sidecar.papers.kept_register import REGISTER_UNCHANGED
 from sidecar.papers.uses import OPEN_INQUIRY, SHARE_INQUIRY
 from sidecar.policy.types import Decision, Facts, LegalParameters
+from sidecar.records.connectors import HttpConnector
 from sidecar.records.redaction import redact
-from sidecar.records.types import Release, Subject
+from sidecar.records.types import RegisterMarks, Release, Subject
 
 log = structlog.get_logger(__name__)
 
@@ -80,16 +83,28 @@ class Gateway:
 
     def handle(self, request: Request) -> Response:
         """Answer one ``POST /v1/inquiries``; every exception ends in an answer that releases nothing."""
+        return self.conduct(request, self.by_token)
+
+    def by_token(self, request: Request, now: datetime) -> Conduct:
+        """Step 1 with a bearer token."""
+        return Conduct(self, request, self.ports.verifier.verify(steps.bearer(request.headers), now), now)
+
+    def conduct(
+        self,
+        request: Request,
+        begin: Callable[[Request, datetime], Conduct],
+        authenticate: Sequence[tuple[str, str]] = (_AUTHENTICATE,),
+    ) -> Response:
+        """Answer one request; ``begin`` is step 1, and says which way it goes from there."""
         now = self.ports.clock.now()
         try:
-            officer = self.ports.verifier.verify(steps.bearer(request.headers), now)  # 1
-            return _Conduct(self, request, officer, now).run()
+            return begin(request, now).run()
         except TokenRejected as exc:
-            return self._turn_away(request, exc)
+            return self._turn_away(request, exc, authenticate)
         except LedgerUnavailable as exc:
             return _unrecorded(exc)
 
-    def _turn_away(self, request: Request, exc: TokenRejected) -> Response:
+    def _turn_away(self, request: Request, exc: TokenRejected, authenticate: Sequence[tuple[str, str]]) -> Response:
         """No valid token: counted by source and minute, not one entry each, so that a flood buries nothing."""
         metrics.count_unauthenticated(exc.code)
         try:
@@ -97,7 +112,21 @@ class Gateway:
         except LedgerUnavailable as unavailable:
             return _unrecorded(unavailable)
         body = receipt.released_bytes(problem(exc.status, (exc.code,)))
-        return response(exc.status, CONTENT_TYPE, body, _AUTHENTICATE)
+        return response(exc.status, CONTENT_TYPE, body, *authenticate)
+
+
+def settled(database: Database, clock: Clock) -> AbstractContextManager[None]:
+    """Reading a database: whatever comes of it, it ends at a multiple of the database's answer step (P3)."""
+    return nullcontext() if database.service is None else _settling(database.service, clock)
+
+
+@contextmanager
+def _settling(service: HttpConnector, clock: Clock) -> Iterator[None]:
+    started = clock.monotonic()
+    try:
+        yield
+    finally:
+        service.settle(started)
 
 
 def _unrecorded(exc: LedgerUnavailable) -> Response:
@@ -107,8 +136,12 @@ def _unrecorded(exc: LedgerUnavailable) -> Response:
     return response(exc.status, CONTENT_TYPE, body)
 
 
-class _Conduct:
-    """One request on its way through the steps, with what is known of it so far. Used by one thread, once."""
+class Conduct:
+    """One request on its way through the steps, with what is known of it so far. Used by one thread, once.
+
+    Other doors have subclasses, which say what step 2 reads (``state``), what follows an allow (``release``) and how an
+    answer is written (``refused_bytes``, ``sent``).
+    """
 
     __slots__ = (
         "application",
@@ -187,8 +220,12 @@ class _Conduct:
                 self.refused = self.conditions if exc.name == REGISTER_UNCHANGED else self.refused
         return self._inquire()
 
+    def state(self) -> Inquiry:
+        """Step 2: what the request asks."""
+        return read_inquiry(self.request, self.inquiry_id, self.now, self.gateway.limits)
+
     def _inquire(self) -> Response:
-        inquiry = self.inquiry = read_inquiry(self.request, self.inquiry_id, self.now, self.gateway.limits)  # 2
+        inquiry = self.inquiry = self.state()  # 2
         self.digest = request_digest(inquiry)
         self._note(inquiry)
         runtime = self._check_standing()
@@ -198,13 +235,19 @@ class _Conduct:
         decision = self.decision = self._decide(inquiry, runtime, said, brought)  # 4
         if decision.outcome is not Outcome.ALLOW:
             document = steps.refusal(self.inquiry_id, decision)
-            status = steps.STATUS[decision.outcome]
-            return self._record(status, CONTENT_TYPE, document, decision.outcome, decision.codes)
+            return self._refuse(steps.STATUS[decision.outcome], document, decision.outcome, decision.codes)
+        return self.release(inquiry, runtime, decision, brought, after)
+
+    def release(
+        self, inquiry: Inquiry, runtime: Runtime, decision: Decision, brought: Brought, after: tuple[Any, ...] | None
+    ) -> Response:
+        """Steps 6 to 10 after an allow."""
         release = self._read(inquiry, runtime, decision, after)  # 6, 7, 8
         cursor = self._next(runtime, release)
-        use = self._count(inquiry, brought, further=cursor is not None)  # 5, in 9
+        use = self.count(inquiry, brought, further=cursor is not None)  # 5, in 9
         document = steps.answer(self.inquiry_id, decision, release.records, release.count, cursor)
-        return self._record(200, JSON, document, Outcome.ALLOW, (), effects=(*self.conditions, *use))  # 9, 10
+        released = receipt.released_bytes(document)
+        return self.record(200, JSON, released, Outcome.ALLOW, (), effects=(*self.conditions, *use))  # 9, 10
 
     def _check_standing(self) -> Runtime:
         """Nothing is decided by a clock that runs behind, or by what was not approved."""
@@ -233,7 +276,7 @@ class _Conduct:
     def _resume(self, inquiry: Inquiry, runtime: Runtime) -> tuple[Any, ...] | None:
         """Where a following page goes on; it shares id and use of its inquiry, and so does a repeated request."""
         if inquiry.cursor:
-            position = self.gateway.cursors.open(inquiry.cursor, self._binding(runtime), self.seconds)
+            position = self.gateway.cursors.open(inquiry.cursor, self.binding(runtime), self.seconds)
             self.inquiry_id, self.page, self.expires = position.inquiry, position.page, position.expires
             self.shared = True
             return position.after
@@ -243,7 +286,8 @@ class _Conduct:
                 self.inquiry_id, self.expires, self.shared = twin.inquiry, twin.expires, True
         return None
 
-    def _binding(self, runtime: Runtime) -> Binding:
+    def binding(self, runtime: Runtime) -> Binding:
+        """What the cursors of this request belong to."""
         return Binding(self.officer_id, self.digest, runtime.revision)
 
     def _bring(self, inquiry: Inquiry, said: steps.Stated, params: LegalParameters) -> Brought:
@@ -253,7 +297,7 @@ class _Conduct:
             self.letter = self.ports.keys.keyed_hash("letter", letter.counter, beijing_day(self.now) // 10000)
         return brought
 
-    def _count(self, inquiry: Inquiry, brought: Brought, *, further: bool) -> Sequence[Effect]:
+    def count(self, inquiry: Inquiry, brought: Brought, *, further: bool) -> Sequence[Effect]:
         """Step 5: the use is counted in step 9's statement, on condition that it is still there."""
         return self.ports.papers.count(
             Use(
@@ -296,34 +340,52 @@ class _Conduct:
     def _read(self, inquiry: Inquiry, runtime: Runtime, decision: Decision, after: tuple[Any, ...] | None) -> Release:
         """Steps 6 to 8. Whatever fails here says nothing about rows."""
         database = runtime.databases[inquiry.database]
+        marks = self.checked(inquiry, decision, database)
+        page = steps.page_request(inquiry, after)
+        with settled(database, self.ports.clock):
+            fetched = database.connector.fetch(inquiry.target, decision.views, page, marks, self.inquiry_id)
+            classified = runtime.engine.classify([row.attributes for row in fetched.rows])
+            steps.check_classified(len(fetched.rows), classified)
+            return redact(fetched, classified, decision.views)
+
+    def checked(self, inquiry: Inquiry, decision: Decision, database: Database) -> RegisterMarks:
+        """Step 6a: the database is open, the fields may be asked for; what the seal register says."""
         if database.fault is not None:
             raise database.fault
         steps.check_fields(inquiry, decision.views, database.filterable, database.sortable)
         register = self.ports.register.marks(inquiry, self.refused)
         self.conditions = register.conditions
-        page = steps.page_request(inquiry, after)
-        fetched = database.connector.fetch(inquiry.target, decision.views, page, register.marks, self.inquiry_id)
-        classified = runtime.engine.classify([row.attributes for row in fetched.rows])
-        steps.check_classified(len(fetched.rows), classified)
-        return redact(fetched, classified, decision.views)
+        return register.marks
 
     def _next(self, runtime: Runtime, release: Release) -> str | None:
         if release.next is None:
             return None
         position = Position(self.inquiry_id, self.page + 1, self.expires, release.next)
-        return self.gateway.cursors.seal(position, self._binding(runtime), self.ports.random(CURSOR_NONCE_BYTES))
+        return self.gateway.cursors.seal(position, self.binding(runtime), self.ports.random(CURSOR_NONCE_BYTES))
 
     # --- recording -----------------------------------------------------------------------------------------------
 
     def _problem(self, status: int, code: str, outcome: str, detail: str = "") -> Response:
         document = problem(status, (code,), inquiry_id=self.inquiry_id, detail=detail)
-        return self._record(status, CONTENT_TYPE, document, outcome, (code,))
+        return self._refuse(status, document, outcome, (code,))
 
-    def _record(
+    def _refuse(self, status: int, document: Mapping[str, Any], outcome: str, codes: Sequence[str]) -> Response:
+        content_type, released = self.refused_bytes(document)
+        return self.record(status, content_type, released, outcome, codes)
+
+    def refused_bytes(self, document: Mapping[str, Any]) -> tuple[str, bytes]:
+        """Type and bytes of an answer that releases nothing."""
+        return CONTENT_TYPE, receipt.released_bytes(document)
+
+    def sent(self, status: int, content_type: str, released: bytes, signed: str) -> Response:
+        """Step 10: the answer as it leaves."""
+        return response(status, content_type, receipt.with_receipt(released, signed))
+
+    def record(
         self,
         status: int,
         content_type: str,
-        document: Mapping[str, Any],
+        released: bytes,
         outcome: str,
         codes: Sequence[str],
         *,
@@ -331,7 +393,7 @@ class _Conduct:
     ) -> Response:
         """Steps 9 and 10: one entry, durable, then the answer with its receipt, signed while the database flushes."""
         ports = self.ports
-        commitment = receipt.commit_to(receipt.released_bytes(document), ports.random(receipt.NONCE_BYTES))
+        commitment = receipt.commit_to(released, ports.random(receipt.NONCE_BYTES))
         known = self._known()
         entry = steps.entry(known, outcome, codes, commitment.answer, salt(ports.random))
         claims = receipt.Claims(
@@ -352,7 +414,7 @@ class _Conduct:
         ports.inputs.committed(inputs, committed.writer)
         self.gateway.seen(self.now)
         metrics.count_inquiry(outcome, known.channel, known.database, status)
-        return response(status, content_type, receipt.with_receipt(commitment.released, signed or ""))
+        return self.sent(status, content_type, released, signed or "")
 
     def _inputs(self, facts: Facts, nonce: str) -> bytes:
         """What is sealed beside the entry: all that the decision was made from, for replay and dossier."""

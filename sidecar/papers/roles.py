@@ -19,6 +19,7 @@ _GATEWAY: Final[Mapping[str, tuple[str, ...]]] = {
     "revoked_letters": ("SELECT",),
     "letter_uses": ("SELECT", "INSERT", "UPDATE (used)"),
     "inquiries": ("SELECT", "INSERT", "UPDATE (pages)", "DELETE"),
+    "inquiry_sessions": ("SELECT", "INSERT", "DELETE"),
     "idempotency_keys": ("SELECT", "INSERT", "UPDATE (inquiry, expires)", "DELETE"),
     "applications": (
         "SELECT",

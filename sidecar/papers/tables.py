@@ -71,6 +71,20 @@ INQUIRIES = Table(
 )
 """Inquiries whose use their following pages and repeated requests share; purged when they are over."""
 
+SESSIONS = Table(
+    "inquiry_sessions",
+    METADATA,
+    # The inquiry's id; its use of the letter is the session's.
+    Column("id", String(36), primary_key=True),
+    # Keyed by the password, which stands nowhere: HMAC-SHA-256, hex.
+    Column("verifier", String(64), nullable=False),
+    # Officer and facts, sealed with AES-256-GCM under a key that the password gives.
+    Column("content", LargeBinary, nullable=False),
+    # POSIX seconds.
+    Column("expires", BigInteger, nullable=False, index=True),
+)
+"""Inquiry sessions of legacy clients, purged when they are over. Without the password nobody can read one (P6)."""
+
 IDEMPOTENCY_KEYS = Table(
     "idempotency_keys",
     METADATA,

@@ -30,6 +30,8 @@ from pydantic_core import CoreSchema
 from sidecar.codes import FieldClass
 from sidecar.errors import ConfigurationError
 from sidecar.policy.types import Joint, MainActs, RecordKind
+from sidecar.records.calls import OpenRoute
+from sidecar.records.routes import HttpSource, Route, distinct
 from sidecar.records.tables import BUILT_IN
 from sidecar.records.written import TWO_DIGITS, DateFormat
 from sidecar.settings import SettingsInvalid, load_yaml
@@ -114,7 +116,7 @@ class Join(_Model):
 class Source(_Model):
     """Where the records are: one row a record."""
 
-    table: TableName
+    table: TableName = Field("", description="Needed with SQL; an HTTP service has routes instead.")
     table_schema: TableName | None = Field(None, alias="schema")
     key: Annotated[tuple[Column, ...], Field(min_length=1, max_length=4)]
     joins: tuple[Join, ...] = ()
@@ -363,8 +365,9 @@ class Catalog(_Model):
     catalog: Literal[1]
     database: Annotated[str, _matching(re.compile(r"[a-z0-9][a-z0-9_-]{0,62}"), "a name in lower case")]
     title: str = Field("", max_length=200, description="Name for people.")
-    connector: SqlSource
+    connector: Annotated[SqlSource | HttpSource, Field(discriminator="kind")]
     source: Source
+    routes: tuple[Route, ...] = Field((), max_length=50, description="Calls that an HTTP service may be asked.")
     subject: Subject
     tables: dict[Name, Annotated[dict[Code, str], BeforeValidator(_keys_as_text)]] = Field(
         default_factory=dict,
@@ -400,6 +403,28 @@ class Catalog(_Model):
             if "." in column and column.split(".")[0] not in aliases:
                 raise ValueError(f"column {column!r}: no join has this alias")
         return self
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        if isinstance(self.connector, SqlSource):
+            if not self.source.table or self.routes:
+                raise ValueError("connector.kind sql: expected source.table and no routes")
+            return self
+        if self.source.table or self.source.joins or not self.routes or self.sortable:
+            raise ValueError("connector.kind http: expected routes, no table or joins, and nothing sortable")
+        if encoded := sorted(name for name, field in self.released.items() if field.encoding is not None):
+            raise ValueError(f"connector.kind http: the charset is the route's, not a field's: {encoded}")
+        distinct(self.routes)
+        for route in self.routes:
+            OpenRoute(route, self.columns())
+            conditions = {p.field for p in route.parameters if p.field is not None}
+            if undeclared := sorted(conditions - {*self.filterable}):
+                raise ValueError(f"{route.name}: conditions on fields that are not filterable: {undeclared}")
+        return self
+
+    def columns(self) -> tuple[str, ...]:
+        """Every column that the catalog names, once, sorted."""
+        return tuple(sorted(set(columns_of(self))))
 
     def declared(self, name: str) -> ReleasedField:
         """The field that a filterable or sortable name stands for.
@@ -471,6 +496,8 @@ class LoadedCatalog:
         Raises:
             ConfigurationError: the file cannot be read or is empty.
         """
+        if not isinstance(self.catalog.connector, SqlSource):
+            raise ConfigurationError(f"{self.catalog.database}: expected a database with a URL, got an HTTP service")
         path = self.folder / self.catalog.connector.dsn_file
         try:
             text = path.read_text(encoding="utf-8").strip()

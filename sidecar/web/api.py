@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flask import Blueprint
 from flask import Response as FlaskResponse
 
-from sidecar.codes import Role
+from sidecar.codes import Channel, Role
 from sidecar.gateway.ports import Runtime
 from sidecar.web.problem import flask_response
 from sidecar.web.views import json_response, no_query, officer, services, typed_request
@@ -20,6 +22,12 @@ INQUIRERS = (Role.OFFICER, Role.WINDOW, Role.APPROVER, Role.ARCHIVE_CLERK)
 def inquire() -> FlaskResponse:
     """Flask's door to the one handler; the thin lane is the other."""
     return flask_response(services().gateway.handle(typed_request()))
+
+
+@blueprint.post("/v1/sessions")
+def open_session() -> FlaskResponse:
+    """Open an inquiry session; its calls come through the proxy, and so does its entry."""
+    return flask_response(services().proxy.open_session(replace(typed_request(), channel=Channel.PROXY.value)))
 
 
 @blueprint.get("/v1/databases")

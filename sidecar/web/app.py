@@ -10,6 +10,7 @@ from flask import Response as FlaskResponse
 
 from sidecar.codes import Channel, Code
 from sidecar.errors import RequestInvalid
+from sidecar.gateway.proxy import PREFIX, Proxy
 from sidecar.gateway.run import Gateway
 from sidecar.settings import Settings
 from sidecar.web import api, applications, letters, log, operator, oversight, policy, problem
@@ -19,6 +20,22 @@ from sidecar.web.wire import build_services
 
 INQUIRIES = "/v1/inquiries"
 """Path of the thin lane."""
+
+
+class ProxyLane:
+    """Everything below ``/proxy/``, whatever its method: the one door to ``Proxy.handle``."""
+
+    def __init__(self, inner: Any, proxy: Proxy, max_body: int) -> None:
+        self._inner = inner
+        self._handle = proxy.handle
+        self._max_body = max_body
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """A WSGI application (PEP 3333)."""
+        if environ.get("PATH_INFO", "").startswith(PREFIX):
+            return send(self._handle(read_request(environ, Channel.PROXY.value, self._max_body)), start_response)
+        answer: Iterable[bytes] = self._inner(environ, start_response)
+        return answer
 
 
 class ThinLane:
@@ -65,6 +82,8 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
     problem.register(app, services)
     app.before_request(_of_one_meaning)
     app.after_request(_never_stored)
+    if "gateway" in settings.server.roles:
+        app.wsgi_app = ProxyLane(app.wsgi_app, services.proxy, settings.server.max_body_bytes)  # type: ignore[method-assign]
     if settings.server.thin_lane and "gateway" in settings.server.roles:
         app.wsgi_app = ThinLane(app.wsgi_app, services.gateway, settings.server.max_body_bytes)  # type: ignore[method-assign]
     return app
@@ -73,7 +92,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
 def _of_one_meaning() -> None:
     """Refuse a head that readers on the way may take otherwise; an inquiry's is refused, and recorded, by its handler."""
     fault = head_fault(request.environ)
-    if fault and request.endpoint != "api.inquire":
+    if fault and request.endpoint not in {"api.inquire", "api.open_session"}:
         raise RequestInvalid(Code.BODY_INVALID, fault, status=400)
 
 

@@ -119,7 +119,7 @@ class Order(Model):
     order: Literal["asc", "desc"] = "asc"
 
 
-class _Stated(Model):
+class _Facts(Model):
     database: Line = _stated("database", "Name of the database.", least=1)
     scope: Literal["open", "sealed"] = Field("open", description="What is asked for.")
     reason: Lines = Field(
@@ -130,6 +130,9 @@ class _Stated(Model):
     case_number: Line = _stated("case_number", "Case number, or the internal file's number (R12).")
     letter: Line = _stated("letter", "Unit letter: a compact JWS, or the number of a registered paper letter.")
     application_id: Line = _stated("application_id", "Id of the approved application.")
+
+
+class _Stated(_Facts):
     page_size: StrictInt = Field(
         50,
         ge=1,
@@ -154,6 +157,23 @@ class InquiryBySearch(_Stated):
 
 INQUIRY: TypeAdapter[InquiryBySubject | InquiryBySearch] = TypeAdapter(InquiryBySubject | InquiryBySearch)
 """Body of ``POST /v1/inquiries``."""
+
+
+class NewSession(_Facts):
+    """Facts of the one inquiry that a session stands for."""
+
+    subject: PersonById | PersonByName
+
+
+class SessionOpened(Model):
+    """Name and password, for HTTP basic authentication below `/proxy/{database}/` (RFC 7617). They are told once."""
+
+    inquiry_id: str
+    username: str
+    password: str
+    expires: int = Field(description="POSIX seconds until which the session is good.")
+    obligations: list[str]
+    receipt: str = Field(description="Compact JWS over the released bytes (`typ: receipt+jwt`).")
 
 
 # --- applications ------------------------------------------------------------------------------------------------

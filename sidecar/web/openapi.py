@@ -123,6 +123,15 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         (_IDEMPOTENCY,),
     ),
     Operation(
+        "post",
+        "/v1/sessions",
+        "Open an inquiry session for a legacy client that can send neither token nor headers.",
+        "inquiries",
+        (Role.OFFICER,),
+        {201: models.SessionOpened, 202: None, 409: None, **_BODY, **_AUTHENTICATED},
+        models.NewSession,
+    ),
+    Operation(
         "get",
         "/v1/databases",
         "Names of the databases and the fields that may be filtered and sorted on.",
@@ -176,15 +185,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     ),
     Operation(
         "get",
-        "/policy/v1/revisions",
-        "The latest revisions of the policy, the active one first.",
-        "policy",
-        (Role.SECURITY_OFFICER,),
-        {200: models.Revisions, **_AUTHENTICATED},
-    ),
-    Operation("get", "/healthz", "Whether the process answers.", "operator", (), {200: models.Health}),
-    Operation(
-        "get",
         "/log/checkpoint",
         "The ledger's newest signed checkpoint with its cosignatures (C2SP tlog-checkpoint).",
         "log",
@@ -222,6 +222,15 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         parameters=(_INQUIRY, _LEAF),
         content="text/plain",
     ),
+    Operation(
+        "get",
+        "/policy/v1/revisions",
+        "The latest revisions of the policy, the active one first.",
+        "policy",
+        (Role.SECURITY_OFFICER,),
+        {200: models.Revisions, **_AUTHENTICATED},
+    ),
+    Operation("get", "/healthz", "Whether the process answers.", "operator", (), {200: models.Health}),
     Operation(
         "get",
         "/readyz",

@@ -11,6 +11,7 @@ from sidecar.clock import Clock
 from sidecar.codes import Channel, Code, EntryKind
 from sidecar.errors import CodedError
 from sidecar.gateway.problem import JSON, response
+from sidecar.gateway.proxy import Proxy
 from sidecar.gateway.run import Gateway
 from sidecar.gateway.steps import bearer
 from sidecar.gateway.types import Request, Response
@@ -35,6 +36,7 @@ class Services:
     Attributes:
         settings: the deployment's settings.
         gateway: answers inquiries; its ports are used by the other views too.
+        proxy: answers legacy clients' calls and opens their sessions.
         state: the state database.
         ring: the key ring, for the public keys of receipts.
         applications: applications with their states.
@@ -46,6 +48,7 @@ class Services:
 
     settings: Settings
     gateway: Gateway
+    proxy: Proxy
     state: StateDatabase
     ring: FileKeyRing
     applications: Applications

@@ -11,13 +11,17 @@ from sqlalchemy import Engine as StateDatabase
 
 from sidecar.clock import Clock, SystemClock
 from sidecar.codes import FieldClass
-from sidecar.errors import SidecarError
+from sidecar.errors import CodedError, SidecarError
 from sidecar.gateway.papers import PapersAtHand
 from sidecar.gateway.ports import Database, Inputs, Ports, Runtime
+from sidecar.gateway.proxy import Proxy
 from sidecar.gateway.read import Limits
 from sidecar.gateway.run import Gateway
+from sidecar.gateway.sessions import Sessions
+from sidecar.gateway.stated import Facts
 from sidecar.identity.registry import Registry
 from sidecar.identity.tokens import token_verifier
+from sidecar.identity.types import Officer
 from sidecar.keys.ids import RandomBytes, UuidSource, system_random
 from sidecar.keys.ring import FileKeyRing
 from sidecar.keys.sealing import DataKeySealer
@@ -39,7 +43,7 @@ from sidecar.policy.open import open_engine
 from sidecar.policy.revisions import Revision
 from sidecar.policy.types import Engine
 from sidecar.records.catalog import Catalog, LoadedCatalog, parse
-from sidecar.records.connectors.sql import open_connector
+from sidecar.records.connectors import HttpConnector, open_any
 from sidecar.records.types import Connector
 from sidecar.settings import Settings
 from sidecar.storage.engine import open_state
@@ -76,10 +80,12 @@ def build_services(
     attempts, uses = parts.attempts(), parts.uses()
     gateway = Gateway(parts.ports(attempts, uses), parts.limits(), inquiry_minutes=settings.gateway.inquiry_minutes)
     applications = parts.applications(gateway.ports.inputs)
+    proxy = parts.proxy(gateway, applications)
 
     def purge() -> None:
         now = int(clock.now().timestamp())
         uses.purge(now)
+        proxy.sessions.purge(now)
         applications.purge(now)
 
     watching = Watch(
@@ -102,6 +108,7 @@ def build_services(
     return Services(
         settings=settings,
         gateway=gateway,
+        proxy=proxy,
         state=state,
         ring=ring,
         applications=applications,
@@ -171,6 +178,16 @@ class _Parts:
             self.state, self.ledger, self.ring, sealer, self.clock, dossiers=dossiers, random=self.random
         )
 
+    def proxy(self, gateway: Gateway, applications: Applications) -> Proxy:
+        """Legacy clients' door, on the gateway's ports."""
+        registry = Registry(self.state, self.clock, self.settings.identity.registry_refresh_seconds)
+        return Proxy(
+            gateway,
+            Sessions(self.state, registry.token_revoked),
+            lambda officer, identifier: applied_facts(applications, officer, identifier),
+            session_minutes=self.settings.gateway.session_minutes,
+        )
+
     def uses(self) -> Uses:
         """Counts uses and remembers keys."""
         return Uses(self.state, self.ring, idempotency_seconds=self.settings.gateway.idempotency_minutes * 60)
@@ -183,6 +200,27 @@ class _Parts:
     def _sealer(self) -> DataKeySealer:
         keys = self.settings.keys
         return DataKeySealer(keys.dossier_recipients, self.clock, self.random, timedelta(hours=keys.data_key_hours))
+
+
+def applied_facts(applications: Applications, officer: Officer, identifier: str) -> Facts | None:
+    """What an officer stated in an application of his own; None where he has none of this id."""
+    try:
+        view = applications.view(officer, identifier)
+    except CodedError:
+        return None
+    application = view.application
+    if (application.officer_issuer, application.officer) != (officer.issuer, officer.subject):
+        return None
+    instrument, _, article = application.basis.partition("/")
+    return Facts(
+        scope=application.scope,
+        reason=view.content.reason,
+        instrument=instrument,
+        article=article,
+        purpose=application.purpose,
+        case_number=view.content.case_number,
+        application=application.id,
+    )
 
 
 class Composer:
@@ -209,9 +247,14 @@ class Composer:
 
     def _open(self, loaded: LoadedCatalog, revision: Revision, engine: Engine) -> Database:
         catalog = loaded.catalog
-        connector = open_connector(loaded, revision.filter, revision.params, engine.classify, self._clock)
+        connector = open_any(loaded, revision.filter, revision.params, engine.classify, self._clock)
         return _checked(
-            Database(connector, _declared(catalog, catalog.filterable), _declared(catalog, catalog.sortable))
+            Database(
+                connector,
+                _declared(catalog, catalog.filterable),
+                _declared(catalog, catalog.sortable),
+                service=connector if isinstance(connector, HttpConnector) else None,
+            )
         )
 
     def reopen(self, runtime: Runtime) -> Runtime:

@@ -377,6 +377,8 @@ def open_connector(
         ConfigurationError: the URL cannot be read, or its database is of a kind without a driver.
     """
     source = loaded.catalog.connector
+    if not isinstance(source, c.SqlSource):
+        raise ConfigurationError(f"{loaded.catalog.database}: expected kind sql, got {source.kind}")
     limits = Limits(source.statement_timeout_ms, source.pool_size)
     return SqlConnector(
         loaded.catalog, _driver(loaded, limits, clock or SystemClock()), open_record, parameters, classify
