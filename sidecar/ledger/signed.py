@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from sidecar.errors import CodedError, ConfigurationError
-from sidecar.keys.files import read_secret, replace
+from sidecar.keys.files import replace
 from sidecar.ledger.checkpoint import Checkpoint, parse
 from sidecar.ledger.merkle import EMPTY_ROOT
 from sidecar.ledger.note import NoteInvalid
@@ -58,11 +59,19 @@ class SignedFile:
         """What was signed last.
 
         Raises:
-            ConfigurationError: the file is missing, open to others or damaged; nothing may be signed then.
+            ConfigurationError: the file is missing, writable by all or damaged; nothing may be signed then.
         """
         try:
-            return parse(read_secret(self._path).decode())
-        except (NoteInvalid, UnicodeDecodeError) as exc:
+            content, mode = self._path.read_text(encoding="utf-8"), self._path.stat().st_mode
+        except OSError as exc:
+            raise ConfigurationError(f"{self._path}: cannot be read: {exc.strerror}") from exc
+        except UnicodeDecodeError as exc:
+            raise ConfigurationError(f"{self._path}: expected the last signed checkpoint") from exc
+        if mode & stat.S_IWOTH:  # it is no secret; a volume's group may write it
+            raise ConfigurationError(f"{self._path}: can be written by everybody; run: chmod 600 {self._path}")
+        try:
+            return parse(content)
+        except NoteInvalid as exc:
             raise ConfigurationError(f"{self._path}: expected the last signed checkpoint") from exc
 
     def keep(self, checkpoint: Checkpoint) -> None:

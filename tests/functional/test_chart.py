@@ -78,6 +78,25 @@ def test_keys_come_from_secrets_only(rendered):
         assert document["kind"] != "Secret"
 
 
+def test_the_log_key_and_what_it_has_signed_are_mounted_where_the_settings_look(tmp_path):
+    documents = render(CHART / "values-postgresql-opa.yaml")
+    volumes = {v["name"]: v for v in pod(documents)["volumes"]}
+    assert volumes["log-key"]["secret"]["defaultMode"] == 0o440
+    assert "persistentVolumeClaim" in volumes["log-signed"]
+    mounts = {m["name"]: m["mountPath"] for m in pod(documents)["containers"][0]["volumeMounts"]}
+    file = tmp_path / "sidecar.yaml"
+    [config] = [d for d in documents if d["kind"] == "ConfigMap" and d["metadata"]["name"].endswith("-settings")]
+    file.write_text(config["data"]["sidecar.yaml"], encoding="utf-8")
+    read = settings.load(file).ledger
+    assert (f"/etc/sidecar/{read.log_key.parent}", str(read.signed_file.parent)) == (
+        mounts["log-key"],
+        mounts["log-signed"],
+    )
+    [witness] = read.witnesses
+    assert f"/etc/sidecar/{witness.verifier_file.parent}" == mounts["witnesses"]
+    assert "log-key" not in {v["name"] for v in pod(render(CHART / "values-sqlite-wasm.yaml"))["volumes"]}
+
+
 def test_network_is_closed_but_for_what_is_named(rendered):
     [policy] = [d for d in rendered if d["kind"] == "NetworkPolicy"]
     assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
@@ -128,6 +147,8 @@ def test_a_changed_configuration_starts_new_pods():
         (["--set", "replica=3"], "replica"),
         (["--set", "deployment.unit=91350100M000100"], "deployment/unit"),
         (["--set", "keys.secret="], "keys/secret"),
+        (["--set", "ledger.signedClaim="], "belong together"),
+        (["--set", "ledger.logKeySecret=", "--set", "ledger.signedClaim="], "name ledger.logKeySecret"),
         (["--set-json", 'revision.approvers={"only":"x"}'], "approvers"),
         (["--set-json", 'catalogs={"County A":"x"}'], "County A"),
     ],

@@ -34,6 +34,7 @@ capabilities:
 - {name: jwks, mountPath: /etc/sidecar/jwks, readOnly: true}
 - {name: revisions, mountPath: /etc/sidecar/revisions, readOnly: true}
 - {name: keys, mountPath: /etc/sidecar/keys, readOnly: true}
+- {name: witnesses, mountPath: /etc/sidecar/witnesses, readOnly: true}
 {{- if .Values.storage.passwordSecret }}
 - {name: storage, mountPath: /etc/sidecar/storage, readOnly: true}
 {{- end }}
@@ -54,6 +55,12 @@ capabilities:
 {{- end }}
 {{- if and .Values.opa.enabled (not .Values.opa.image.digest) }}
 {{- fail "opa.image.digest is empty: set it to the digest of an OPA 1.20 image (sha256:…), or opa.enabled to false to decide by WASM in the process" }}
+{{- end }}
+{{- if ne (empty .Values.ledger.logKeySecret) (empty .Values.ledger.signedClaim) }}
+{{- fail "ledger.logKeySecret and ledger.signedClaim belong together: the key must never sign two histories, and log.signed is what it remembers" }}
+{{- end }}
+{{- if and .Values.ledger.witnesses (not .Values.ledger.logKeySecret) }}
+{{- fail "ledger.witnesses cosign signed checkpoints only: name ledger.logKeySecret and ledger.signedClaim" }}
 {{- end }}
 {{- if lt (len .Values.revision.approvers) 2 }}
 {{- fail "revision.approvers must name at least two approvers: a revision is valid when two of them signed it" }}

@@ -199,3 +199,28 @@ def test_an_entry_that_cannot_be_read_is_a_damage(bench):
 
 def test_without_a_log_key_nothing_is_signed(settings, ledger):
     assert open_signer(settings, ledger, FixedClock(NOW)) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "text"),
+    [
+        (nothing_signed(ORIGIN), 0o606, "can be written by everybody"),
+        (b"county\n1\n", 0o600, "expected the last signed checkpoint"),
+        (b"\xff", 0o600, "expected the last signed checkpoint"),
+        (None, 0o600, "cannot be read"),
+    ],
+)
+def test_a_file_of_the_last_signature_that_is_not_trustworthy_is_refused(tmp_path, content, mode, text):
+    file = tmp_path / "log.signed"
+    if content is not None:
+        file.write_bytes(content)
+        file.chmod(mode)
+    with pytest.raises(ConfigurationError, match=text):
+        SignedFile(file).last()
+
+
+def test_a_volumes_group_may_own_the_file_of_the_last_signature(tmp_path):
+    file = tmp_path / "log.signed"
+    file.write_bytes(nothing_signed(ORIGIN))
+    file.chmod(0o660)
+    assert SignedFile(file).last().size == 0
