@@ -15,6 +15,7 @@ COMMANDS = {
     "db": "sidecar.cli.operate:db",
     "demo": "sidecar.demo.command:demo",
     "doctor": "sidecar.cli.operate:doctor",
+    "init": "sidecar.cli.init:init",
     "keys": "sidecar.cli.keys:keys",
     "ledger": "sidecar.cli.ledger:ledger",
     "letter": "sidecar.cli.letter:letter",
@@ -24,8 +25,8 @@ COMMANDS = {
     "register": "sidecar.cli.papers:register",
     "serve": "sidecar.cli.operate:serve",
     "units": "sidecar.cli.registry:units",
-}
     "witness": "sidecar.cli.witness:witness",
+}
 """Subcommand → where it is defined. Imported late: `sidecar --help` need not load engines and drivers."""
 
 

@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.engine import URL, make_url
@@ -380,32 +381,43 @@ def open_connector(
     if not isinstance(source, c.SqlSource):
         raise ConfigurationError(f"{loaded.catalog.database}: expected kind sql, got {source.kind}")
     limits = Limits(source.statement_timeout_ms, source.pool_size)
-    return SqlConnector(
-        loaded.catalog, _driver(loaded, limits, clock or SystemClock()), open_record, parameters, classify
-    )
+    driver = open_driver(loaded.dsn(), loaded.folder, loaded.catalog.database, limits, clock or SystemClock())
+    return SqlConnector(loaded.catalog, driver, open_record, parameters, classify)
 
 
-def _driver(loaded: c.LoadedCatalog, limits: Limits, clock: Clock) -> Driver:
+def open_driver(dsn: str, folder: Path, database: str, limits: Limits, clock: Clock) -> Driver:
+    """The driver of a URL. Nothing is connected yet.
+
+    Args:
+        dsn: the SQLAlchemy URL.
+        folder: what a relative path in it starts from.
+        database: its name in error texts.
+        limits: its bounds.
+        clock: deadlines.
+
+    Raises:
+        ConfigurationError: no URL, or of a database without a driver.
+    """
     try:
-        url = make_url(loaded.dsn())
+        url = make_url(dsn)
     except (ArgumentError, ValueError):
-        raise ConfigurationError(f"{loaded.catalog.database}: dsn_file holds no URL such as sqlite:///file") from None
+        raise ConfigurationError(f"{database}: dsn_file holds no URL such as sqlite:///file") from None
     backend = url.get_backend_name()
     if backend == "sqlite" and url.database:
-        return SqliteDriver(loaded.folder / url.database, limits, clock)
+        return SqliteDriver(folder / url.database, limits, clock)
     if backend == "postgresql":
         dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
         return PostgresDriver(dsn, limits, clock)
     if backend in {"mysql", "mariadb"}:
-        return _mariadb(loaded, url, limits, clock)
-    raise ConfigurationError(f"{loaded.catalog.database}: expected sqlite, postgresql or mariadb, got {backend!r}")
+        return _mariadb(database, url, limits, clock)
+    raise ConfigurationError(f"{database}: expected sqlite, postgresql or mariadb, got {backend!r}")
 
 
-def _mariadb(loaded: c.LoadedCatalog, url: URL, limits: Limits, clock: Clock) -> Driver:
+def _mariadb(database: str, url: URL, limits: Limits, clock: Clock) -> Driver:
     try:
         from sidecar.records.connectors.mariadb import MariaDbDriver  # noqa: PLC0415  # its PyMySQL is an extra
     except ModuleNotFoundError:
         raise ConfigurationError(
-            f"{loaded.catalog.database}: MariaDB needs PyMySQL: install sealed-records-sidecar[mariadb]"
+            f"{database}: MariaDB needs PyMySQL: install sealed-records-sidecar[mariadb]"
         ) from None
     return MariaDbDriver(url, limits, clock)
