@@ -23,10 +23,12 @@ from schemathesis.specs.openapi.checks import (
 )
 from werkzeug.test import Client
 
+from sidecar.demo.archive_catalog import ARCHIVE
 from sidecar.demo.legacy import OPEN, SEALED
 from sidecar.demo.people import POLICE
 from sidecar.demo.story import CASE, POLICE_CASE
 from sidecar.web.openapi import OPERATIONS, Operation
+from tests.support.archive import ArchiveWorld
 from tests.support.deployment import question
 from tests.support.log import SignedLog
 from tests.support.world import World
@@ -67,6 +69,8 @@ class Api:
         action = operation.path.rpartition("/")[2]
         if operation.path == "/v1/inquiries":
             case.body = self._inquiry()
+        elif operation.path == "/v1/sessions":
+            case.body = question(OPEN.SFZH, CASE, case_number=POLICE_CASE) | {"database": ARCHIVE}
         elif (operation.method, operation.path) == ("post", "/v1/applications"):
             case.body = self._application()
         elif operation.path == "/v1/letters":
@@ -127,7 +131,8 @@ def _letter_number() -> str:
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory, world_keys: Any) -> Iterator[Api]:
-    world = World(tmp_path_factory.mktemp("api"), keys=world_keys)
+    # opening a session asks the service nothing: none needs to be there
+    world = ArchiveWorld(tmp_path_factory.mktemp("api"), "http://127.0.0.1:1/da", keys=world_keys)
     api = Api(world)
     yield api
     api.log.close()
