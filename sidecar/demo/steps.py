@@ -10,6 +10,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from sidecar.demo import faults, legacy
+from sidecar.demo.archived import archive_json, archive_soap, archive_write
+from sidecar.demo.attacks import ATTACKS
 from sidecar.demo.people import HAN, LI, SUN, WANG, WU, ZHAO, ZHOU
 from sidecar.demo.recorder import alert
 from sidecar.demo.story import (
@@ -268,9 +270,13 @@ STEPS: Mapping[str, tuple[str, Step]] = {
     "three-fields": ("Another unit gets three fields", three_fields),
     "sixty-months": ("Exactly 60 and 61 months", sixty_months),
     "birthday": ("The offence on and after the 18th birthday", birthday),
+    "archive-json": ("An old HTTP service's JSON, through the proxy", archive_json),
+    "archive-soap": ("Its SOAP, in an inquiry session, about a person with a sealed record", archive_soap),
+    "archive-write": ("A call that writes", archive_write),
     "engine-down": ("The policy engine fails", engine_down),
     "ledger-down": ("The ledger is unavailable", ledger_down),
     "feed": ("The feed as the prosecutor sees it", feed),
+    **ATTACKS,
     "verification": ("The ledger's verification", verification),
 }
 """Name (for ``DEMO_BREAK``) → title and step, in the order of the story."""
