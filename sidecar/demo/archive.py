@@ -27,6 +27,12 @@ USER: Final = "reader"
 SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 SPACE: Final = "urn:archive"
 
+QUERY: Final = (
+    '<?xml version="1.0" encoding="UTF-8"?><e:Envelope xmlns:e="{soap}"><e:Body>'
+    '<getRecords xmlns="{space}"><sfzh>{number}</sfzh></getRecords></e:Body></e:Envelope>'
+)
+"""What a client of it sends to ``/soap``."""
+
 Record = Mapping[str, Any]
 
 

@@ -65,11 +65,20 @@ def exchange(base: str, method: str, path: str, token: str | None = None, body: 
     Raises:
         OSError: there is no connection, or it broke before the answer was whole.
     """
-    url = urlsplit(base)
     payload = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
+    headers = {"Content-Type": "application/json"} if payload else {}
+    return send(base, method, path, headers | ({"Authorization": f"Bearer {token}"} if token else {}), payload)
+
+
+def send(base: str, method: str, path: str, headers: Mapping[str, str], payload: bytes = b"") -> Answer:
+    """One request with these headers and bytes, on a connection of its own.
+
+    Raises:
+        OSError: as ``exchange``.
+    """
+    url = urlsplit(base)
     lines = [f"{method} {path} HTTP/1.1", f"Host: {url.netloc}", "Connection: close", f"Content-Length: {len(payload)}"]
-    lines += ["Content-Type: application/json"] if payload else []
-    lines += [f"Authorization: Bearer {token}"] if token else []
+    lines += [f"{name}: {value}" for name, value in headers.items()]
     with socket.create_connection((url.hostname or "127.0.0.1", url.port or 80), TIMEOUT_SECONDS) as wire:
         wire.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + payload)
         raw = b"".join(iter(lambda: wire.recv(65536), b""))

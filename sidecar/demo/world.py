@@ -7,8 +7,10 @@ behind the approval of the policy and behind the registry.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -16,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,8 @@ from typing import Any
 import yaml
 from sqlalchemy import Engine, create_engine
 
-from sidecar.demo import legacy
+from sidecar.demo import archive, legacy
+from sidecar.demo.archive_catalog import ARCHIVE, archive_catalog
 from sidecar.demo.catalog import CATALOG
 from sidecar.demo.exchange import Answer, exchange
 from sidecar.demo.people import DATABASE, DEPLOYMENT, ISSUER_ROLES, ISSUERS, POLICE, UNITS, Person
@@ -56,6 +59,15 @@ IDP_ADDRESS = "idp.url"
 
 REMEMBERED = "world.json"
 """What a world was made for, written when it is whole."""
+
+ARCHIVED = 300
+"""Records of the archive: those told of, and some others of the county's."""
+
+_ARCHIVE_CODE = (
+    "from sidecar.serve.process import die_with_parent; die_with_parent(); "
+    "import runpy; runpy.run_module('sidecar.demo.archive', run_name='__main__')"
+)
+"""It ends with the demo, and knows nothing of that either."""
 
 VALIDITY = {"valid_from": "2020-01-01", "valid_to": "2099-12-31"}
 """Of the units' keys."""
@@ -171,6 +183,11 @@ class World:
         return create_engine(f"sqlite:///{self.folder / 'state.db'}", connect_args={"timeout": START_SECONDS})
 
     @property
+    def archive_url(self) -> str:
+        """Where the archive's old HTTP service listens."""
+        return (self.folder / ARCHIVE / archive.ADDRESS).read_text(encoding="ascii")
+
+    @property
     def serve_pid(self) -> int:
         """Process id of ``sidecar serve``, whoever started it."""
         child = self.processes.get("serve")
@@ -238,6 +255,9 @@ def build(folder: Path, choice: Choice, tell: Callable[[str], None]) -> Iterator
     with _ended(world):
         tell(f"county database: {choice.database}, {legacy.PERSONS:,} invented persons")
         _databases(world)
+        tell("the archive's old HTTP service")
+        _fill_archive(world)
+        _archive(world)
         tell("identity provider, keys and settings")
         _identity_provider(world)
         _keys(world)
@@ -268,6 +288,7 @@ def again(folder: Path, choice: Choice, tell: Callable[[str], None]) -> Iterator
     with _ended(world):
         if world.cluster:
             world.cluster.start()
+        _archive(world)
         _identity_provider(world)
         tell("sidecar serve, on the world that is there")
         start_serving(world)
@@ -349,6 +370,39 @@ def _databases(world: World) -> None:
         world.cluster.execute("ANALYZE", "county")
 
 
+def _fill_archive(world: World) -> None:
+    """The archive's file of records and its clients' password."""
+    folder = world.folder / ARCHIVE
+    folder.mkdir(mode=0o700)
+    write_archive(world, itertools.islice(legacy.cases(), ARCHIVED))
+    password = folder / archive.PASSWORD
+    password.touch(mode=0o600)
+    password.write_text(secrets.token_urlsafe(18), encoding="ascii")
+
+
+def write_archive(world: World, cases: Iterable[legacy.Case]) -> None:
+    """Put records into the archive's file; the service reads it at every request."""
+    records = [
+        {name: value.decode("gb18030") if isinstance(value, bytes) else value for name, value in case.row().items()}
+        for case in cases
+    ]
+    file = world.folder / ARCHIVE / archive.RECORDS
+    file.write_text(json.dumps(records, ensure_ascii=False), encoding="utf-8")
+
+
+def _archive(world: World) -> None:
+    """Start the archive's service: a process that knows nothing of the sidecar."""
+    world.processes[ARCHIVE] = spawn([sys.executable, "-c", _ARCHIVE_CODE, str(world.folder / ARCHIVE)])
+    wait_for("the archive's start", lambda: _archive_answers(world))
+
+
+def _archive_answers(world: World) -> bool:
+    try:
+        return exchange(world.archive_url, "GET", "/").status == 404  # it has no such page
+    except OSError:
+        return False
+
+
 def _identity_provider(world: World) -> None:
     address = world.folder / IDP_ADDRESS
     before = address.read_text(encoding="ascii") if address.exists() else ""
@@ -394,6 +448,8 @@ def _settings(world: World) -> None:
     catalogs = world.folder / "catalogs"
     catalogs.mkdir()
     (catalogs / f"{DATABASE}.yaml").write_text(CATALOG, encoding="utf-8")
+    (catalogs / f"{ARCHIVE}.yaml").write_text(archive_catalog(world.archive_url), encoding="utf-8")
+    shutil.copy(world.folder / ARCHIVE / archive.PASSWORD, catalogs)
     dsn = catalogs / f"{DATABASE}.dsn"
     dsn.touch(mode=0o600)
     dsn.write_text(_legacy_dsn(world), encoding="utf-8")
@@ -416,7 +472,7 @@ def _tree(world: World) -> dict[str, Any]:
     policy: dict[str, Any] = {
         "engine": world.choice.engine,
         "approvers": {name: f"keys/approvers/{name}.pub.pem" for name in APPROVERS},
-        "catalogs": [f"catalogs/{DATABASE}.yaml"],
+        "catalogs": [f"catalogs/{DATABASE}.yaml", f"catalogs/{ARCHIVE}.yaml"],
         "opa_socket": str(_socket(world)),
     }
     if world.choice.opa:
@@ -508,7 +564,7 @@ def wait_while_serving(world: World) -> None:
 
 def _stop(world: World) -> None:
     """End the processes in reverse order; files stay."""
-    for name in ("serve", "idp"):
+    for name in ("serve", "idp", ARCHIVE):
         if name in world.processes:
             end(world.processes[name], STOP_SECONDS)
     if world.cluster:
