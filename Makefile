@@ -20,7 +20,7 @@ PURE := sidecar/law/*,sidecar/codes.py,sidecar/errors.py,sidecar/records/expr.py
 PURE_LEAST := 95
 OPA = $$($(ENSURE) opa)
 
-.PHONY: help demo test tools dev fmt lint policies mutants bundle bundle-check docs docs-check unit conformance two-worlds worlds functional faults bench bench-memory clean
+.PHONY: help demo test tools dev fmt lint policies mutants bundle bundle-check docs docs-check unit conformance two-worlds worlds probes-test probes functional faults bench bench-memory clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | column -t -s '	'
@@ -30,7 +30,7 @@ demo: ## set up, tell the story, serve until Ctrl-C (ONCE=1: end after the story
 	@if [[ "$${DEMO_ENGINE:-}" != wasm ]]; then export SIDECAR_OPA="$(OPA)"; fi; \
 	exec $(BIN)/sidecar demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(DEMO_FOLDER),--folder $(DEMO_FOLDER))
 
-test: lint docs-check policies bundle-check mutants unit conformance two-worlds functional faults ## all checks and tests
+test: lint docs-check policies bundle-check mutants unit conformance two-worlds probes-test functional faults ## all checks and tests
 
 tools: ## OPA, Helm, fsck of Tessera, omniwitness, PostgreSQL and MariaDB for the tests
 	@opa="$(OPA)"; [[ -n "$$opa" ]]
@@ -101,6 +101,12 @@ worlds: dev tools ## the same with 10,000 new pairs (WORLDS, WORLDS_SEED), and i
 	report="$$(mktemp)"; \
 	SIDECAR_OPA="$(OPA)" WORLDS="$${WORLDS:-10000}" WORLDS_SEED="$$seed" WORLDS_REPORT="$$report" $(BIN)/pytest tests/worlds -q -k nothing_tells; \
 	$(BIN)/python -m tests.worlds.report "$$report" docs/reports/worlds.md; rm "$$report"
+
+probes-test: dev tools ## an attacker guesses who has sealed records, on four systems; a few hundred persons
+	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/probes -q
+
+probes: dev tools ## the same with 5,000 persons, and its page in docs/reports
+	SIDECAR_OPA="$(OPA)" $(BIN)/python -m tests.probes.run
 
 faults: dev tools ## kills, dead servers, bad input, planted values; KILL_ROUNDS=40 for the long form
 	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/faults -q

@@ -27,7 +27,7 @@ CATALOG = (
     .replace("sortable: [case, concluded, term, sex]", "sortable: [case, concluded, term, sex, address]")
 )
 TABLE = Table(
-    "T_AJXX", MetaData(), *(Column(c.name, c.type, primary_key=c.primary_key) for c in records.TABLE.columns),
+    "T_AJXX", MetaData(), *(Column(c.name, c.type, primary_key=c.primary_key, index=c.name in {"SFZH", "XM"}) for c in records.TABLE.columns),
     Column("JTZZ", String(60)),
 )  # fmt: skip
 

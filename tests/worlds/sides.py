@@ -164,6 +164,11 @@ class Side(World):
             )  # fmt: skip
 
     @property
+    def legacy_file(self) -> str:
+        """File of a legacy database on SQLite."""
+        return self._legacy_url.removeprefix("sqlite:///")
+
+    @property
     def connector(self) -> Any:
         """What reads the legacy database."""
         return self.gateway.runtime.databases["county"].connector

@@ -10,9 +10,10 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sidecar.demo.world import wait_for
-from tests.worlds.calls import CLIENTS, Call, Raw, Visit, Wait
+from tests.worlds.calls import CLIENTS, Ask, Call, Raw, Visit, Wait
 from tests.worlds.county import Pair
 from tests.worlds.served import FILE, write_settings
 from tests.worlds.sides import Pairing, Session, Side, apart
@@ -90,6 +91,11 @@ class WireSession(Session):
         request = f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body
         return self._connections[client].send(request, head_only=method == "HEAD")
 
+    def ask(self, client: str, stated: Mapping[str, Any]) -> tuple[bytes, Mapping[str, Any]]:
+        """An inquiry, its raw answer and its document."""
+        raw = self.make(Ask(client, stated))
+        return raw, self.asked.pop().answer
+
     def close(self) -> None:
         for connection in self._connections.values():
             connection.close()
@@ -99,14 +105,14 @@ class Served:
     """Two served deployments."""
 
     def __init__(self, pairing: Pairing, ports: Sequence[int], logs: Sequence[Path]) -> None:
-        self._sides, self._ports, self._logs = pairing.sides, ports, logs
+        self._sides, self.ports, self._logs = pairing.sides, ports, logs
         self.repeated = 0
 
     def compare(self, pair: Pair, calls: Sequence[Call]) -> tuple[str, tuple[bytes, ...]]:
         """What differs, and what the first world answered."""
         for side, rows in zip(self._sides, (pair.first, pair.second), strict=True):
             side.plant(rows)
-        sessions = [WireSession(side, port) for side, port in zip(self._sides, self._ports, strict=True)]
+        sessions = [WireSession(side, port) for side, port in zip(self._sides, self.ports, strict=True)]
         answers = []
         try:
             for call in (*calls, Visit("GET", "/metrics")):
