@@ -46,6 +46,9 @@ class Driver(Protocol):
     def execute(self, statement: Statement, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """All rows: leaves as text (undecodable bytes as lone surrogates), encoded columns raw, the total."""
 
+    def read_whole(self, statement: Statement, values: Sequence[Any]) -> frozenset[str]:
+        """Aliases of the tables that the statement's plan reads whole where it could have used an index."""
+
     def close(self) -> None:
         """Close all connections; a later call raises ``DatabaseUnavailable``."""
 

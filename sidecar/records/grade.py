@@ -1,24 +1,28 @@
 """Grades a catalog on live rows: what it leaves undecided or unmapped, and whether filter and classification agree (P4).
 
-Findings name attributes and count rows; no value of a row is in them.
+Findings name attributes, count rows and name a row by its key's pseudonym; no value of a row is in them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Subquery, literal_column, select
+from sqlalchemy import Subquery, cast, func, literal_column, select
+from sqlalchemy import Text as SqlText
 
 from sidecar.policy.types import SENTENCE_UNKNOWN, Attributes, LegalParameters, RecordKind
 from sidecar.records import catalog as c
 from sidecar.records import expr as e
 from sidecar.records.attributes import SEALED_KEYS, UNSEALED_KEYS, cover_mark, derivation, expressions
-from sidecar.records.connectors.sql import SqlConnector, live_types
-from sidecar.records.dialect import ZERO
+from sidecar.records.connectors.sql import NOBODY, SqlConnector, live_types
+from sidecar.records.dialect import ZERO, constant
 from sidecar.records.statement import INQUIRY, LIMIT, Builder, Shape, Statement, source_of
+
+MAX_NAMED = 20
+"""Rows with a fault that are named for each attribute."""
 
 _KINDS = tuple(str(kind) for kind in RecordKind)
 
@@ -34,6 +38,9 @@ class Grade:
         undecidable: attribute → rows in which it is unknown.
         unmapped: attribute → rows with a code that the catalog does not map; blanks are not codes.
         different: rows that filter and classification do not take alike.
+        subject_rows: the most rows that one number has in the whole table, each spelling for itself; None without numbers.
+        faulty: attribute → pseudonyms of the keys of its first undecidable or unmapped rows.
+        unindexed: names of the tables that a look-up of one person reads whole, each with the columns to index.
     """
 
     rows: int
@@ -42,10 +49,21 @@ class Grade:
     undecidable: Mapping[str, int]
     unmapped: Mapping[str, int]
     different: int
+    subject_rows: int | None = None
+    faulty: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unindexed: tuple[str, ...] = ()
 
 
-def grade(connector: SqlConnector, parameters: LegalParameters, limit: int) -> Grade:
+def grade(
+    connector: SqlConnector, parameters: LegalParameters, limit: int, pseudonym: Callable[[str], str] | None = None
+) -> Grade:
     """Grade a connector's catalog on at most ``limit`` rows; marks of the seal register are left aside.
+
+    Args:
+        connector: over the catalog and its live database.
+        parameters: the revision's legal parameters.
+        limit: rows that are read, but for the most rows of one person, which are counted in all.
+        pseudonym: of a record's key, for rows with a fault; without it none are named.
 
     Raises:
         DatabaseUnavailable, DatabaseTimeout, DatabaseClosed: the database cannot be read, or lacks a column.
@@ -73,12 +91,30 @@ def grade(connector: SqlConnector, parameters: LegalParameters, limit: int) -> G
         different += max((expected - found).total(), (found - expected).total())
     shut = [word for word in words if not word.is_open]
     grounds = Counter(ground for word in shut for ground in word.grounds)
-    prefixes = {f"released.{name}": field.prefix for name, field in catalog.released.items()}
+    prefixes = {f"released.{name}": each.prefix for name, each in catalog.released.items()}
     unmapped = {
         name: _strange([row[index[column]] for row in rows], codes, prefixes.get(name))
         for name, column, codes in coded(catalog)
     }
-    return Grade(len(rows), len(shut), dict(grounds), _undecidable(records), unmapped, different)
+    undecidable = _undecidable(records)
+    faults = {name: [*undecidable.get(name, ()), *unmapped.get(name, ())] for name in undecidable | unmapped}
+    named = pseudonym or (lambda _: "")
+    faulty = {
+        name: tuple(named(keys[i]) for i in sorted(set(places))[:MAX_NAMED])
+        for name, places in faults.items()
+        if places
+    }
+    return Grade(
+        rows=len(rows),
+        sealed=len(shut),
+        grounds=dict(grounds),
+        undecidable={name: len(places) for name, places in undecidable.items()},
+        unmapped={name: len(places) for name, places in unmapped.items()},
+        different=different,
+        subject_rows=_subject_rows(connector),
+        faulty=faulty if pseudonym is not None else {},
+        unindexed=unindexed(connector, builder),
+    )
 
 
 def _sample(catalog: c.Catalog, limit: int) -> Subquery:
@@ -105,10 +141,25 @@ def _filtered(
     return Counter(_key(connector.catalog, row) for row in found)
 
 
-def _undecidable(records: Sequence[Attributes]) -> dict[str, int]:
+def _undecidable(records: Sequence[Attributes]) -> dict[str, list[int]]:
+    """Attribute → places of the rows in which it is unknown."""
     names = ("era", "joint", "kind", "minor")
-    found = {name: sum(getattr(record, name) == "unknown" for record in records) for name in names}
-    return found | {"sentence_months": sum(record.sentence_months == SENTENCE_UNKNOWN for record in records)}
+    found = {name: [i for i, record in enumerate(records) if getattr(record, name) == "unknown"] for name in names}
+    terms = [i for i, record in enumerate(records) if record.sentence_months == SENTENCE_UNKNOWN]
+    return found | {"sentence_months": terms}
+
+
+def _subject_rows(connector: SqlConnector) -> int | None:
+    """The most rows of one person, counted in the database over the whole source."""
+    name = connector.catalog.subject.person_id
+    if name is None:
+        return None
+    source, find = source_of(connector.catalog)
+    text = connector.driver.dialect.leaf(find(name))
+    numbers = select(func.count().label("n")).select_from(source).where(text != constant("")).group_by(text)
+    most = select(cast(func.coalesce(func.max(numbers.subquery("numbers").c.n), ZERO), SqlText))
+    sql, binds = connector.driver.render(most)
+    return int(connector.driver.execute(Statement(sql, binds, ("n",), (), ()), ())[0][0] or 0)
 
 
 def coded(catalog: c.Catalog) -> list[tuple[str, str, frozenset[str]]]:
@@ -131,5 +182,25 @@ def coded(catalog: c.Catalog) -> list[tuple[str, str, frozenset[str]]]:
     return found
 
 
-def _strange(column: Sequence[str | None], codes: frozenset[str], prefix: int | None) -> int:
-    return sum(e.leaf(raw)[:prefix] not in codes | {""} for raw in column)
+def _strange(column: Sequence[str | None], codes: frozenset[str], prefix: int | None) -> list[int]:
+    """Places of the rows with a code that is not mapped."""
+    return [i for i, raw in enumerate(column) if e.leaf(raw)[:prefix] not in codes | {""}]
+
+
+def unindexed(connector: SqlConnector, builder: Builder) -> tuple[str, ...]:
+    """What a look-up of one person reads whole although an index could serve, by the plan of the compiled filter.
+
+    Raises:
+        DatabaseUnavailable, DatabaseTimeout: the database does not explain it.
+    """
+    catalog, driver = connector.catalog, connector.driver
+    if catalog.subject.person_id is None:
+        return ()
+    shape = Shape("person", 1, (), _KINDS, (), frozenset(), (), after=False)
+    statement = builder.build(shape)
+    none = driver.key_set(())
+    values = {INQUIRY: "check", LIMIT: 1, SEALED_KEYS: none, UNSEALED_KEYS: none, "form_0": NOBODY}
+    whole = driver.read_whole(statement, [values[name] for name in statement.binds])
+    indexes = {"source": (catalog.source.table, [catalog.subject.person_id])}
+    indexes |= {join.alias: (join.table, [*join.on]) for join in catalog.source.joins}
+    return tuple(f"{table} ({', '.join(columns)})" for alias, (table, columns) in indexes.items() if alias in whole)

@@ -6,7 +6,7 @@ parsed numbers and dates, what the attributes share, what the views let be seen,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -202,6 +202,20 @@ class Builder:
         )
         sql, binds = self.render(self._page(shape, seen, len(leaves), encoded))
         return Statement(sql, binds, leaves, encoded, fields)
+
+    def readings(
+        self, layers: Layers, source: FromClause, names: Sequence[str], trees: Sequence[e.Expr]
+    ) -> Select[Any]:
+        """The texts of columns and the values of trees, for each row of a derived table that has these columns."""
+        texts = [
+            *(self.dialect.text(source.c[name]).label(f"r{i}") for i, name in enumerate(names)),
+            *(self.dialect.leaf(source.c[name]).label(f"x{i}") for i, name in enumerate(names)),
+        ]
+        base = self.dialect.layer(select(*texts).select_from(source), "texts")
+        passed = [f"r{i}" for i in range(len(names))]
+        whole = layers.source(base, trees, passed)
+        values = (layers.value(tree, whole).label(f"v{i}") for i, tree in enumerate(trees))
+        return select(*(whole.c[name] for name in passed), *values)
 
     def _fields(self, shape: Shape) -> tuple[str, ...]:
         released = self.catalog.released.items()

@@ -7,7 +7,7 @@ finite tables: a part that is in no table makes the whole unknown, and nothing c
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, get_args
 
 from sidecar.records import expr as e
 
@@ -24,6 +24,7 @@ DateFormat = Literal[
     "YY/M/D",
     "YY.M.D",
 ]
+FORMATS: tuple[DateFormat, ...] = get_args(DateFormat)
 TWO_DIGITS = frozenset({"YYMMDD", "YY-M-D", "YY/M/D", "YY.M.D"})
 """Formats that need a pivot."""
 

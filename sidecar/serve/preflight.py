@@ -19,18 +19,22 @@ import structlog
 from sqlalchemy import Engine as Database
 
 from sidecar.clock import Clock
-from sidecar.errors import ConfigurationError, DatabaseTimeout, DatabaseUnavailable, SidecarError
+from sidecar.errors import ConfigurationError, DatabaseClosed, DatabaseTimeout, DatabaseUnavailable, SidecarError
 from sidecar.keys.ring import FileKeyRing
+from sidecar.law.days import beijing_day
 from sidecar.ledger.open import check_origin
 from sidecar.papers.content import ContentSealer
 from sidecar.papers.register import SealRegister
 from sidecar.policy.open import choose_engine
 from sidecar.policy.revisions import Revision, load_active
 from sidecar.policy.wasm import WasmEngine
-from sidecar.records.catalog import LoadedCatalog, parse
+from sidecar.records.catalog import LoadedCatalog, SqlSource, parse
 from sidecar.records.connectors import open_any, open_connector
 from sidecar.records.grade import Grade, grade
+from sidecar.records.parity import compare
+from sidecar.records.qualify import qualify
 from sidecar.records.routes import HttpSource
+from sidecar.records.types import RegisterMarks
 from sidecar.settings import Settings
 from sidecar.storage import migrate
 from sidecar.storage.durability import check_durable
@@ -38,6 +42,9 @@ from sidecar.storage.engine import open_state
 
 DATABASE = "database "
 """How the findings of legacy databases begin."""
+
+DIALECT = "dialect "
+"""How the findings of qualified dialects begin."""
 
 GRADE = "catalog "
 """How the findings of graded catalogs begin."""
@@ -70,11 +77,20 @@ class Finding:
 class Preflight:
     """The checks in order; a later one needs those before it."""
 
-    def __init__(self, settings: Settings, clock: Clock, rows: int = 0) -> None:
-        """``rows``: live rows on which each catalog is graded; none are read for 0."""
+    def __init__(self, settings: Settings, clock: Clock, rows: int = 0, *, qualified: bool = False) -> None:
+        """Nothing is read yet.
+
+        Args:
+            settings: the deployment's.
+            clock: time.
+            rows: live rows on which each catalog is graded; none are read for 0.
+            qualified: whether each database's dialect is tried on awkward texts and, with ``rows``, on live rows.
+        """
         self._settings = settings
         self._clock = clock
         self._rows = rows
+        self._qualified = qualified
+        self._ring: FileKeyRing | None = None
         self.revision: Revision | None = None
 
     def findings(self) -> Iterator[Finding]:
@@ -106,7 +122,16 @@ class Preflight:
                 )
                 yield finding
                 if finding.ok and self._rows:
-                    yield _graded(loaded, revision, engine, self._rows)
+                    yield _graded(loaded, revision, engine, self._rows, self._pseudonym)
+                if finding.ok and self._qualified and isinstance(catalog.connector, SqlSource):
+                    trial = functools.partial(_qualify, loaded, revision, engine, self._rows)
+                    yield _finding(f"{DIALECT}{catalog.database}", trial)
+
+    def _pseudonym(self, key: str) -> str:
+        """A record's key as the operator's report names it."""
+        if self._ring is None:
+            raise ConfigurationError("the key ring is not loaded")
+        return self._ring.keyed_hash("record", key, beijing_day(self._clock.now()) // 10000)
 
     def _steps(self, state: Database) -> Iterator[tuple[str, Callable[[], str]]]:
         yield "state database", lambda: _durable(state)
@@ -129,7 +154,7 @@ class Preflight:
     def _keys(self, state: Database) -> str:
         """All keys of the ring; a key that the seal register misses is no reason to stop: its marks hold all the same."""
         folder = self._settings.path(self._settings.keys.directory)
-        ring = FileKeyRing.load(folder, self._clock)
+        ring = self._ring = FileKeyRing.load(folder, self._clock)
         ContentSealer.load(folder)
         lost = SealRegister(state, ring).lost_keys()
         missed = f"; gone, but in the seal register: {', '.join(lost)}: put them back" if lost else ""
@@ -162,13 +187,30 @@ def _canary(catalog: LoadedCatalog, revision: Revision, engine: WasmEngine) -> s
     return "the canary passes"
 
 
-def _graded(catalog: LoadedCatalog, revision: Revision, engine: WasmEngine, rows: int) -> Finding:
+def _qualify(catalog: LoadedCatalog, revision: Revision, engine: WasmEngine, rows: int) -> str:
+    with closing(open_connector(catalog, revision.filter, revision.params, engine.classify)) as connector:
+        found = qualify(connector, revision.params)
+        parity = compare(connector, rows, RegisterMarks(), "check") if rows else None
+    told = f"{found.readings} readings of {found.texts} texts"
+    if found.different:
+        raise DatabaseClosed(f"{told}, {found.different} unlike Python's: do not serve this database")
+    if parity is None:
+        return f"{told} are alike"
+    live = f"{parity.open} open and {parity.sealed} sealed rows"
+    if not parity.holds:
+        raise DatabaseClosed(f"{told} are alike; of {live} {parity.different + parity.both} are not: do not serve it")
+    return f"{told} are alike; filter and classification agree on {live}"
+
+
+def _graded(
+    catalog: LoadedCatalog, revision: Revision, engine: WasmEngine, rows: int, pseudonym: Callable[[str], str]
+) -> Finding:
     name = f"{GRADE}{catalog.catalog.database}"
     if isinstance(catalog.catalog.connector, HttpSource):
         return Finding(name, ok=True, text="a service has no rows to grade; its recorded answers are its canary")
     try:
         with closing(open_connector(catalog, revision.filter, revision.params, engine.classify)) as connector:
-            found = grade(connector, revision.params, rows)
+            found = grade(connector, revision.params, rows, pseudonym)
     except SidecarError as exc:
         return Finding(name, ok=False, text=str(exc))
     return Finding(name, ok=not found.different, text=_said(found), grade=found)
@@ -180,6 +222,10 @@ def _said(found: Grade) -> str:
     for title, counts in (("by rule", found.grounds), ("undecidable", found.undecidable), ("unmapped", found.unmapped)):
         told = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()) if count)
         parts += [f"{title}: {told}"] if told else []
+    if found.subject_rows is not None:
+        parts.append(f"at most {found.subject_rows} rows a person")
+    if found.unindexed:
+        parts.append(f"no index serves a look-up: index {'; '.join(found.unindexed)}")
     if found.different:
         parts.append(f"filter and classification differ on {found.different}: do not serve this database")
     return "; ".join(parts)

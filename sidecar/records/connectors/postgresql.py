@@ -41,6 +41,8 @@ MAX_PREPARED = 256
 _CODECS = {"UTF8": "utf-8", "SQL_ASCII": "utf-8", "EUC_CN": "gb18030", "LATIN1": "latin-1", "EUC_TW": "euc_tw"}
 _TIMEOUT_STATES = frozenset({"57014", "55P03"})
 _TEXT_TYPE = re.compile(r"(?:text|character varying(?:\(([0-9]+)\))?|character\(([0-9]+)\)|bpchar)")
+_SCANNED = re.compile(r"Seq Scan on \S+ (\w+)")
+_SCANS_COST = Statement("SELECT set_config('enable_seqscan', $1, false)", ("state",), ("state",), (), ())
 _SQL = PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
 
 _COLUMNS = (
@@ -287,6 +289,16 @@ class PostgresDriver:
 
     def _str(self, value: Any) -> Any:
         return value.decode(self._codec, "surrogateescape") if isinstance(value, bytes) else value
+
+    def read_whole(self, statement: Statement, values: Sequence[Any]) -> frozenset[str]:
+        """See ``Driver``. Small tables are read whole, unless the planner is told that it costs much."""
+        explain = Statement(f"EXPLAIN (FORMAT TEXT) {statement.sql}", statement.binds, ("plan",), (), ())
+        self.execute(_SCANS_COST, ("off",))
+        try:
+            rows = self.execute(explain, values)
+        finally:
+            self.execute(_SCANS_COST, ("on",))
+        return frozenset(match[1] for row in rows if (match := _SCANNED.search(row[0] or "")))
 
     def close(self) -> None:
         """See ``Driver``."""

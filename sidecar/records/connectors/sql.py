@@ -291,20 +291,17 @@ def live_types(driver: Driver, catalog: c.Catalog) -> dict[str, ColumnType]:
     """The live type of every column that the catalog names.
 
     Raises:
-        DatabaseClosed: a table or column is not there; the text names it.
+        DatabaseClosed: tables or columns are not there; the text names them all.
     """
     source = catalog.source
     tables = {"": driver.columns(source.table_schema, source.table)}
     tables |= {join.alias: driver.columns(join.table_schema, join.table) for join in source.joins}
-    found = {}
-    for name in c.columns_of(catalog):
-        alias, _, bare = name.rpartition(".")
-        if bare not in tables[alias]:
-            raise DatabaseClosed(
-                f"{catalog.database}: the live database has no column {name!r} as the catalog names it"
-            )
-        found[name] = tables[alias][bare]
-    return found
+    places = {name: (name.rpartition(".")[0], name.rpartition(".")[2]) for name in c.columns_of(catalog)}
+    missing = [name for name, (alias, bare) in places.items() if bare not in tables[alias]]
+    if missing:
+        told = "column" + ("s " if len(missing) > 1 else " ") + ", ".join(map(repr, missing))
+        raise DatabaseClosed(f"{catalog.database}: the live database has no {told} as the catalog names it")
+    return {name: tables[alias][bare] for name, (alias, bare) in places.items()}
 
 
 def _parts(condition: Condition) -> tuple[Any, ...]:

@@ -28,6 +28,7 @@ REPLACED = "sidecar_replaced"
 """Name of our function in each connection."""
 
 _DECLARED = re.compile(r"\s*([^()]*?)\s*(?:\(\s*([0-9]{1,5})[^)]*\))?\s*")
+_SCANNED = re.compile(r"SCAN (\w+)(?! USING (?:COVERING )?INDEX)|SEARCH (\w+) USING AUTOMATIC")
 _SQL = SQLiteDialect(paramstyle="qmark")
 
 
@@ -140,6 +141,12 @@ class SqliteDriver:
             (*[None if v is None else v.decode("utf-8", "surrogateescape") for v in row[:count]], *row[count:])
             for row in self._run(statement.sql, values)
         ]
+
+    def read_whole(self, statement: Statement, values: Sequence[Any]) -> frozenset[str]:
+        """See ``Driver``. An index that SQLite makes for the statement alone is none."""
+        rows = self._run(f"EXPLAIN QUERY PLAN {statement.sql}", values)
+        found = (_SCANNED.match(row[3].decode()) for row in rows)
+        return frozenset(match[1] or match[2] for match in found if match)
 
     def close(self) -> None:
         """See ``Driver``."""

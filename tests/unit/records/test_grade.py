@@ -1,9 +1,12 @@
 """Grades of catalogs: planted faults are counted under their attribute's name, and values are never told."""
 
+import sqlite3
 from dataclasses import asdict
 
 import pytest
 
+from sidecar.errors import DatabaseClosed
+from sidecar.records.catalog import parse
 from sidecar.records.grade import grade
 from tests.support import records as r
 
@@ -57,3 +60,37 @@ def test_a_filter_that_is_not_the_engines_word_is_found(tmp_path):
         assert grade(connector, r.PARAMETERS, 100).different > 0
     finally:
         connector.close()
+
+
+def test_rows_with_a_fault_are_named_by_their_keys_pseudonym_alone(tmp_path):
+    connector = r.sqlite(tmp_path, r.rows({}, {"AJLB": "𠀁"}, {"CSRQ": "20050231"}, {"XB": "7"}))
+    try:
+        found = grade(connector, r.PARAMETERS, 100, lambda key: f"p:{key[::-1]}")
+    finally:
+        connector.close()
+    assert found.faulty == {"kind": ("p:1|2JA",), "minor": ("p:1|3JA",), "released.sex": ("p:1|4JA",)}
+
+
+def test_the_most_rows_of_one_person_are_counted_in_the_whole_table(tmp_path):
+    assert (
+        graded(tmp_path, {}, {"SFZH": "1"}, {"SFZH": " 1 "}, {"SFZH": "1"}, {"SFZH": None}, limit=1).subject_rows == 3
+    )
+
+
+def test_an_index_that_a_look_up_lacks_is_named(tmp_path):
+    connector = r.sqlite(tmp_path, r.rows({}))
+    assert grade(connector, r.PARAMETERS, 10).unindexed == ("T_AJXX (SFZH)",)
+    connector.close()
+    with sqlite3.connect(tmp_path / "county.db") as direct:
+        direct.execute("CREATE INDEX I ON T_AJXX (SFZH)")
+    direct.close()
+    connector = r.connect(tmp_path, f"sqlite:///{tmp_path / 'county.db'}")
+    assert grade(connector, r.PARAMETERS, 10).unindexed == ()
+    connector.close()
+
+
+def test_all_missing_columns_are_named_at_once(tmp_path):
+    connector = r.sqlite(tmp_path, r.rows({}), catalog=parse(r.TEXT.replace("ZYXW", "ZYX").replace("GTFZ", "GT")))
+    with pytest.raises(DatabaseClosed, match="no columns 'ZYX', 'GT' as the catalog names it"):
+        grade(connector, r.PARAMETERS, 10)
+    connector.close()
