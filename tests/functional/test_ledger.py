@@ -162,6 +162,30 @@ class TestPostgres(LedgerRules):
         postgres_cluster.execute(f"DROP OWNED BY {role}", postgres_database)
         postgres_cluster.execute(f"DROP ROLE {role}", postgres_database)
 
+    def test_a_sequencer_role_gives_positions_and_signs(
+        self, engine, ledger, postgres_cluster, postgres_database, tmp_path
+    ):
+        role = f"sequencer_{postgres_database}"
+        postgres_cluster.execute(f"CREATE ROLE {role} LOGIN", postgres_database)
+        postgres_cluster.execute("CREATE TABLE alembic_version (version_num text)", postgres_database)
+        for statement in grants("sequencer", role):
+            postgres_cluster.execute(statement, postgres_database)
+        settings = settings_for(tmp_path, postgres_cluster.url(postgres_database).replace("postgres@", f"{role}@"))
+        create_log_key(tmp_path / "keys" / "log.pem", tmp_path / "log.signed", nothing_signed(ORIGIN))
+        own, clock = open_state(settings), FixedClock(NOW)
+        sequencer = Sequencer(own, ledger, clock, [], publisher=open_signer(settings, ledger, clock))
+        for size in (257, 258, 259):  # a full tile, and a checkpoint that takes the place of another
+            for _ in range(size - SignedFile(tmp_path / "log.signed").last().size):
+                ledger.commit(entry())
+            clock.set(clock.now() + timedelta(seconds=1))
+            while sequencer.step():
+                pass
+        assert SignedFile(tmp_path / "log.signed").last().size == 259
+        sequencer.release()
+        own.dispose()
+        postgres_cluster.execute(f"DROP OWNED BY {role}", postgres_database)
+        postgres_cluster.execute(f"DROP ROLE {role}", postgres_database)
+
 
 @pytest.mark.parametrize("setting", ["fsync", "full_page_writes", "synchronous_commit"])
 def test_postgresql_that_may_lose_commits_is_refused(tmp_path, setting):
