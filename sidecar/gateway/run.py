@@ -172,7 +172,7 @@ class Conduct:
 
     def __init__(self, gateway: Gateway, request: Request, officer: Officer, now: datetime) -> None:
         self.gateway, self.ports, self.runtime = gateway, gateway.ports, gateway.runtime
-        self.request, self.officer, self.now = request, officer, now
+        self.request, self.officer, self.now = request.whole(), officer, now
         self.officer_id = f"{officer.issuer}|{officer.subject}"
         self.seconds = int(now.timestamp())
         self.inquiry_id, self.page, self.shared = self.ports.ids(), 1, False

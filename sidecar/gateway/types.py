@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sidecar.records.types import Search, SortKey, Subject
@@ -50,7 +50,11 @@ class Inquiry:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a door read off the wire, before anything is believed."""
+    """What a door read off the wire, before anything is believed.
+
+    A door gives the head with ``arriving``; only who was authenticated by it is listened to further. A body that was
+    announced and never comes holds a thread for as long as its connection lives: nobody without a token gets one.
+    """
 
     channel: str
     method: str
@@ -60,6 +64,11 @@ class Request:
     source: str  # peer address, for counting unauthenticated attempts
     query: str = ""  # query string without the question mark; no operation of the gateway takes one
     fault: str = ""  # what is wrong with the head (RFC 9112), for the client; the handler refuses and records it
+    arriving: Callable[[], bytes] | None = None  # reads the body off the wire, where that was not done yet
+
+    def whole(self) -> Request:
+        """The request with its body; blocks until it has come."""
+        return self if self.arriving is None else replace(self, body=self.arriving(), arriving=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from flask import Blueprint
 from flask import Response as FlaskResponse
 
 from sidecar.codes import Channel, Role
 from sidecar.gateway.ports import Runtime
 from sidecar.web.problem import flask_response
-from sidecar.web.views import json_response, no_query, officer, services, typed_request
+from sidecar.web.views import arriving_request, json_response, no_query, officer, services, typed_request
 
 blueprint = Blueprint("api", __name__)
 
@@ -21,13 +19,13 @@ INQUIRERS = (Role.OFFICER, Role.WINDOW, Role.APPROVER, Role.ARCHIVE_CLERK)
 @blueprint.post("/v1/inquiries")
 def inquire() -> FlaskResponse:
     """Flask's door to the one handler; the thin lane is the other."""
-    return flask_response(services().gateway.handle(typed_request()))
+    return flask_response(services().gateway.handle(arriving_request()))
 
 
 @blueprint.post("/v1/sessions")
 def open_session() -> FlaskResponse:
     """Open an inquiry session; its calls come through the proxy, and so does its entry."""
-    return flask_response(services().proxy.open_session(replace(typed_request(), channel=Channel.PROXY.value)))
+    return flask_response(services().proxy.open_session(arriving_request(Channel.PROXY)))
 
 
 @blueprint.get("/v1/databases")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -20,16 +21,17 @@ REASONS = {status.value: f"{status.value} {status.phrase}" for status in HTTPSta
 
 
 def read_request(environ: Environ, channel: str, max_body: int) -> Request:
-    """The request as it came, its body cut at one byte over the limit, so that the handler sees that it is too large."""
+    """The head as it came; the body is cut at one byte over the limit, so that the handler sees that it is too large."""
     return Request(
         channel=channel,
         method=environ["REQUEST_METHOD"],
         path=environ.get("PATH_INFO", ""),
         headers=_headers(environ),
-        body=_body(environ, max_body + 1),
+        body=b"",
         source=environ.get("REMOTE_ADDR") or "",
         query=environ.get("QUERY_STRING") or "",
         fault=head_fault(environ),
+        arriving=partial(_body, environ, max_body + 1),
     )
 
 

@@ -61,6 +61,14 @@ class Services:
         """Public keys of receipts, the present one first."""
         return response(200, JSON, self.ring.public_jwks())
 
+    def authenticate(self, request: Request) -> Officer:
+        """Whose token it is, whatever the role.
+
+        Raises:
+            TokenRejected: no good token; its caller MUST count the attempt (``turned_away``).
+        """
+        return self.gateway.ports.verifier.verify(bearer(request.headers), self.clock.now())
+
     def officer(self, request: Request, roles: frozenset[str]) -> Officer:
         """Who asks, if the token has one of ``roles``; roles are accepted from the issuers named for them only.
 
@@ -69,8 +77,7 @@ class Services:
             RoleMissing: none of the roles; recorded, which alerts (R18).
             LedgerUnavailable: the attempt could not be recorded.
         """
-        ports = self.gateway.ports
-        officer = ports.verifier.verify(bearer(request.headers), self.clock.now())
+        officer = self.authenticate(request)
         if officer.roles & roles:
             return officer
         runtime = self.gateway.runtime
@@ -84,5 +91,5 @@ class Services:
             revision=getattr(runtime, "revision", ""),
             extra={"route": request.path[:200]},
         )
-        ports.ledger.commit(entry)
+        self.gateway.ports.ledger.commit(entry)
         raise RoleMissing(Code.ROLE_MISSING, "no role of the token may do this")

@@ -31,12 +31,22 @@ def services() -> Services:
     return found
 
 
+def arriving_request(channel: Channel = Channel.API) -> Request:
+    """The head of the request, for a handler that authenticates before it reads on."""
+    return read_request(flask_request.environ, channel.value, services().settings.server.max_body_bytes)
+
+
 def typed_request() -> Request:
-    """The request as both doors read it; its body is read from the wire once."""
+    """The request with its body, which is read from the wire once, and of those with a valid token only.
+
+    Raises:
+        TokenRejected: no good token.
+    """
     found: Request | None = g.get("typed_request")
     if found is None:
-        most = services().settings.server.max_body_bytes
-        found = g.typed_request = read_request(flask_request.environ, Channel.API.value, most)
+        head = arriving_request()
+        services().authenticate(head)
+        found = g.typed_request = head.whole()
     return found
 
 

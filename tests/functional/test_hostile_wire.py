@@ -7,8 +7,10 @@ it holds each attempt that a token vouched for, and nothing that was smuggled.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -21,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from sidecar.demo.legacy import OPEN, SEALED
 from sidecar.demo.people import SUN
 from sidecar.demo.world import World, ready, wait_for
-from tests.support.deployment import Books, deployment
+from tests.support.deployment import ANSWER_SECONDS, Books, deployment
 from tests.support.hostile import (
     GOOD,
     PLANTED,
@@ -276,3 +278,22 @@ def test_nothing_that_was_sent_is_in_a_log_or_an_entry(world: World, entries: li
     for value in (PLANTED, OPEN.SFZH.encode(), b"169.254", b"internal-error", b"Traceback"):
         assert value not in log.lower()
         assert value not in orjson.dumps(entries).lower()
+
+
+# --- bodies that never come ------------------------------------------------------------------------------------------
+
+STALLED = ("/v1/inquiries", "/v1/sessions", "/v1/applications", "/v1/letters", "/proxy/county/persons")
+
+
+@pytest.mark.parametrize("path", STALLED)
+def test_whoever_has_no_token_holds_no_thread_by_a_body_that_never_comes(world, path):
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
+    with contextlib.ExitStack() as open_wires:
+        wires = [
+            open_wires.enter_context(socket.create_connection(("127.0.0.1", world.port), ANSWER_SECONDS))
+            for _ in range(16)
+        ]
+        for wire in wires:
+            wire.sendall(head.encode())
+        assert all(wire.recv(65536).startswith(b"HTTP/1.1 401 ") for wire in wires)
+        assert exchange(world, post_request(world.token(SUN), orjson.dumps(GOOD))).first.status == 200

@@ -22,7 +22,7 @@ def environ(body=b"", **more):
 def test_a_request_is_read_as_it_came():
     request = read_request(
         environ(b"{}", CONTENT_LENGTH="2", CONTENT_TYPE="application/json", HTTP_IDEMPOTENCY_KEY="k"), "api", 10
-    )
+    ).whole()
     assert request.headers == {"content-type": "application/json", "idempotency-key": "k"}
     assert (request.method, request.path, request.query, request.body) == ("POST", "/v1/inquiries", "a=1", b"{}")
     assert (request.channel, request.source) == ("api", "192.0.2.7")
@@ -30,17 +30,24 @@ def test_a_request_is_read_as_it_came():
 
 @pytest.mark.parametrize("announced", [{"CONTENT_LENGTH": "5000"}, {"HTTP_TRANSFER_ENCODING": "chunked"}])
 def test_of_a_large_body_one_byte_over_the_limit_is_read(announced):
-    request = read_request(environ(b"x" * 5000, **announced), "api", 100)
+    request = read_request(environ(b"x" * 5000, **announced), "api", 100).whole()
     assert len(request.body) == 101
 
 
+def test_nothing_of_a_body_is_read_before_it_is_asked_for():
+    sent = environ(b"{}", CONTENT_LENGTH="2")
+    head = read_request(sent, "api", 100)
+    assert (head.body, sent["wsgi.input"].tell()) == (b"", 0)
+    assert head.whole().whole().body == b"{}"
+
+
 def test_an_announced_length_is_not_read_beyond():
-    assert read_request(environ(b"{}{}", CONTENT_LENGTH="2"), "api", 100).body == b"{}"
+    assert read_request(environ(b"{}{}", CONTENT_LENGTH="2"), "api", 100).whole().body == b"{}"
 
 
 @pytest.mark.parametrize("announced", ["", "-1", "x", "٣"])
 def test_without_a_length_nothing_is_read(announced):
-    assert read_request(environ(b"{}", CONTENT_LENGTH=announced), "api", 100).body == b""
+    assert read_request(environ(b"{}", CONTENT_LENGTH=announced), "api", 100).whole().body == b""
 
 
 @pytest.mark.parametrize(
@@ -80,7 +87,7 @@ class _Drip(io.BytesIO):
 
 def test_a_body_that_comes_in_pieces_is_read_whole():
     sent = environ(b"", HTTP_TRANSFER_ENCODING="chunked") | {"wsgi.input": _Drip(b"0123456789")}
-    assert read_request(sent, "api", 100).body == b"0123456789"
+    assert read_request(sent, "api", 100).whole().body == b"0123456789"
 
 
 def test_a_response_is_sent_byte_for_byte():
