@@ -6,6 +6,7 @@ parsed numbers and dates, what the attributes share, what the views let be seen,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Subquery,
     and_,
     bindparam,
+    case,
     cast,
     column,
     false,
@@ -43,6 +45,11 @@ from sidecar.records.filtering import visible
 INQUIRY = "inquiry"
 LIMIT = "page_limit"
 
+KEY_DIGITS = 20
+"""Digits of a key that is a whole number: no database has longer ones in 64 bits."""
+
+_INTEGER = re.compile(r"(?:un)?(?:signed )?(?:small|big)?int(?:eger)?", re.IGNORECASE)
+
 OPERATORS = frozenset({"eq", "ne", "lt", "le", "gt", "ge", "in", "prefix"})
 """Operators of a search condition; ``prefix`` is for texts."""
 
@@ -64,6 +71,16 @@ class ColumnType:
     sql: str
     is_text: bool
     width: int | None
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether it holds whole numbers: a key of them is ordered as numbers are."""
+        return _INTEGER.fullmatch(self.sql) is not None
+
+
+def padded(text: str) -> str:
+    """A whole number's text as a key is ordered by: ``2`` comes before ``10``."""
+    return text.rjust(KEY_DIGITS, "0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,8 +331,17 @@ class Builder:
             *(source.c[f"r{i}"] for i in range(len(leaves))),
             *(source.c[f"b{i}"] for i in range(len(encoded))),
             *(layers.value(tree, source).label(f"s{i}") for i, tree in enumerate(sorts)),
-            *(source.c[f"x{i}"].label(f"k{i}") for i in range(len(self.catalog.source.key))),
+            *(self._ordered(source.c[f"x{i}"], name).label(f"k{i}") for i, name in enumerate(self.catalog.source.key)),
         )
+
+    def _ordered(self, text: ColumnElement[Any], name: str) -> ColumnElement[Any]:
+        """A key column's text as it is ordered by; see ``padded``."""
+        if not self.types[name].is_integer:
+            return text
+        zeros = constant("0" * KEY_DIGITS).concat(text)
+        long = func.length(text) >= constant(KEY_DIGITS)
+        start = case((long, constant(KEY_DIGITS)), else_=func.length(text)) + constant(1)
+        return func.substr(zeros, start, func.length(text) + constant(KEY_DIGITS), type_=SqlText)
 
     def _page(self, shape: Shape, seen: Select[Any], leaves: int, encoded: tuple[str, ...]) -> Select[Any]:
         names = [*(f"r{i}" for i in range(leaves)), *(f"b{i}" for i in range(len(encoded)))]

@@ -42,6 +42,7 @@ from sidecar.records.statement import (
     check_condition,
     condition_name,
     field_expr,
+    padded,
 )
 from sidecar.records.types import Condition, Fetched, PageRequest, RegisterMarks, Row, Search, Subject
 
@@ -226,11 +227,15 @@ class SqlConnector:
             if fields is not None
         ])  # fmt: skip
         lost = len(page) - len(kept)
-        end = self._position(plan, page[-1], bound) if page else None
+        end = self._position(ready, plan, page[-1], bound) if page else None
         return Fetched(kept, total - lost, len(rows) > size, plan.classes, lost, end)
 
-    def _position(self, plan: _Plan, row: tuple[Any, ...], bound: e.Bound) -> tuple[Any, ...]:
-        keys = [e.leaf(part) for part in row[: len(self.catalog.source.key)]]
+    def _position(self, ready: _Ready, plan: _Plan, row: tuple[Any, ...], bound: e.Bound) -> tuple[Any, ...]:
+        types = ready.builder.types
+        keys = [
+            padded(e.leaf(part)) if types[name].is_integer else e.leaf(part)
+            for name, part in zip(self.catalog.source.key, row, strict=False)
+        ]
         return (*plan.sorts(row, bound), *keys) if plan.shape.sort else tuple(keys)
 
 

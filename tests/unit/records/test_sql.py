@@ -113,7 +113,7 @@ def test_a_row_that_cannot_be_decoded_is_withheld_and_the_others_stay(database, 
     connector = database({}, change, {})
     fetched = connector.fetch(EVERYONE, r.OPEN_ONLY, PageRequest(9), NONE, "i")
     assert [row.key for row in fetched.rows] == ["AJ1|1", "AJ3|1"]
-    assert (fetched.total, fetched.unreadable, fetched.end) == (2, 1, ("AJ3", "1"))
+    assert (fetched.total, fetched.unreadable, fetched.end) == (2, 1, ("AJ3", "1".rjust(20, "0")))
 
 
 def test_a_sealed_rows_fault_shows_nowhere(database):
@@ -380,3 +380,16 @@ def test_the_inquirys_id_is_bound_in_the_statement(database):
     assert statement.binds.count("inquiry") == 1
     assert "inquiry-1" not in statement.sql
     assert {SEALED_KEYS, UNSEALED_KEYS} <= {*statement.binds}
+
+
+def test_keys_that_are_whole_numbers_are_ordered_as_numbers_page_by_page(database):
+    numbers = [*range(1, 13), 100, 2**40]
+    connector = database(*({"AJBH": "A", "XH": number} for number in numbers))
+    seen, after = [], None
+    while True:
+        fetched = connector.fetch(EVERYONE, r.EVERYTHING, PageRequest(5, (), after), NONE, "i")
+        seen += [int(row.key_columns[1]) for row in fetched.rows]
+        after = fetched.end
+        if not fetched.more:
+            break
+    assert seen == numbers
