@@ -20,7 +20,7 @@ PURE := sidecar/law/*,sidecar/codes.py,sidecar/errors.py,sidecar/records/expr.py
 PURE_LEAST := 95
 OPA = $$($(ENSURE) opa)
 
-.PHONY: help demo test tools dev fmt lint policies mutants bundle bundle-check docs docs-check unit conformance two-worlds worlds probes-test probes functional faults bench bench-memory clean
+.PHONY: help demo test tools dev fmt lint policies mutants bundle bundle-check docs docs-check unit conformance two-worlds worlds probes-test probes timing functional faults bench bench-memory clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | column -t -s '	'
@@ -107,6 +107,9 @@ probes-test: dev tools ## an attacker guesses who has sealed records, on four sy
 
 probes: dev tools ## the same with 5,000 persons, and its page in docs/reports
 	SIDECAR_OPA="$(OPA)" $(BIN)/python -m tests.probes.run
+
+timing: dev ## does time tell of sealed records: 100,000 pairs of answers (PAIRS); nothing else should run meanwhile
+	$(BIN)/python -m tests.probes.timing
 
 faults: dev tools ## kills, dead servers, bad input, planted values; KILL_ROUNDS=40 for the long form
 	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/faults -q

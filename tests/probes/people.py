@@ -25,13 +25,13 @@ class Subject:
 def people(number: int) -> tuple[list[Subject], list[Values]]:
     """So many persons, and all rows of the database."""
     dice = random.Random(SEED)
-    subjects = [Subject(_person(i), dice.random() < 0.5) for i in range(number)]
+    subjects = [Subject(person_of(i), dice.random() < 0.5) for i in range(number)]
     rows = [row for subject in subjects for row in _rows(subject, dice)]
     dice.shuffle(rows)
     return subjects, [{**row, "AJBH": f"AJ{i:06d}"} for i, row in enumerate(rows)]
 
 
-def _person(number: int) -> Person:
+def person_of(number: int) -> Person:
     birth = f"{_FIRST + dt.timedelta(days=number):%Y%m%d}"
     return Person(citizen_number(birth, number % 900), f"某{number:05d}", birth)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from sidecar.demo.postgres import PostgresCluster
+from tests.probes import timing
 from tests.probes.attacker import Attacker, Game, Score
 from tests.probes.run import KNOWN, UNKNOWN, scores
+from tests.probes.timing import compared
 
 pytestmark = pytest.mark.functional
 
@@ -39,3 +42,19 @@ def test_the_attacker_finds_a_difference_of_two_numbers() -> None:
     games = [Game({"a": i % 7, "b": i % 7 + i % 2}, sealed=bool(i % 2)) for i in range(200)]
     score = Attacker(games[:100]).score(games[100:])
     assert (score.advantage, score.channel) == (1.0, "a − b")
+
+
+def test_welchs_t_notices_a_difference_and_nothing_else() -> None:
+    dice = random.Random(1)
+    one, same = ([dice.gauss(1000, 100) for _ in range(4000)] for _ in range(2))
+    assert abs(compared("same", one, same).t) < 4.5
+    later = compared("later", one, [value + 50 for value in same])
+    assert later.t > 10
+    assert 30 < later.difference < 60  # of the quicker nine tenths
+
+
+def test_the_clocked_deployment_answers_and_the_report_is_written(tmp_path: Path, world_keys: Path) -> None:
+    found = timing.run(tmp_path, world_keys, 20)
+    assert [each.name for each in found] == ["1 sealed record", "5 sealed records", "50 µs planted"]
+    assert "| 50 µs planted |" in timing.page(found, 20)
+    assert timing.plot(found).count("<polyline") == 6

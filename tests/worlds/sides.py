@@ -34,7 +34,7 @@ from sidecar.settings import Logging, Server
 from sidecar.web.app import create_app
 from sidecar.web.logging import configure
 from tests.support.world import DEPLOYMENT, NOW, Drip, World
-from tests.worlds.calls import CLIENTS, Again, Ask, Call, Client, More, Raw, Visit, Wait, by_number
+from tests.worlds.calls import CLIENTS, Again, Ask, Body, Call, Client, More, Raw, Visit, Wait, by_number
 from tests.worlds.county import ADULT, CATALOG, REGISTERED, TABLE, Pair, Values
 
 _EVENTS = "SELECT * FROM oversight_events WHERE seq > :seen ORDER BY seq"
@@ -305,17 +305,22 @@ class Session:
         return answer
 
     def _body(self, call: Ask) -> dict[str, Any]:
-        client = CLIENTS[call.client]
-        plain = {
+        client, plain = CLIENTS[call.client], self.plain(call.client, {})
+        if client.letter and call.letter != "none":
+            plain["letter"] = self._letter(client, call)
+        return {**plain, **call.stated}
+
+    def plain(self, name: str, stated: Body) -> dict[str, Any]:
+        """A client's inquiry without a letter."""
+        client = CLIENTS[name]
+        return {
             "database": "county",
             "reason": client.ground.reason,
             "basis": client.ground.basis,
             "purpose": client.ground.code,
             "case_number": client.case_number,
+            **stated,
         }
-        if client.letter and call.letter != "none":
-            plain["letter"] = self._letter(client, call)
-        return {**plain, **call.stated}
 
     def _letter(self, client: Client, call: Ask) -> str:
         """A fresh letter about the subject, one about somebody else, or the client's last one."""
