@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import requests
 
@@ -25,7 +26,10 @@ from sidecar.demo.world import World, free_port, wait_for
 from sidecar.keys.files import read_ed25519_private
 from sidecar.ledger import entry, merkle
 from sidecar.ledger.checkpoint import Checkpoint
+from sidecar.ledger.evidence import read_checkpoint, read_key
+from sidecar.ledger.verify import Export, Kept, verify
 from sidecar.serve.process import end, spawn
+from sidecar.serve.witness import create
 
 ATTACKER = "whoever holds\nthe database"
 OWNER = "whoever holds\ndatabase and\nlog key"
@@ -69,25 +73,33 @@ class Copy:
         (self.lines / "entries.jsonl").write_text(text, encoding="utf-8")
 
 
-def copied(world: World) -> Copy:
-    """A fresh export."""
-    folder = world.folder / "attacks"
-    shutil.rmtree(folder, ignore_errors=True)
-    made = Copy(folder / "lines", folder / "tiles")
-    world.cli("ledger", "export", "--format", "tiles", str(made.tiles))
-    world.cli("ledger", "export", str(made.lines))
-    return made
+_EXPORTS: WeakKeyDictionary[Story, Path] = WeakKeyDictionary()
 
 
-def verdict(world: World, copy: Copy, *, kept: bool = False) -> str:
-    """What ``sidecar ledger verify`` says of a copy: ``intact``, or the kind of fault and where.
+def copied(story: Story) -> Copy:
+    """A copy of the export that was made when the story first asked for one."""
+    folder = story.world.folder / "attacks"
+    if story not in _EXPORTS:
+        shutil.rmtree(folder, ignore_errors=True)
+        story.world.cli("ledger", "export", "--format", "tiles", str(folder / "export" / "tiles"))
+        story.world.cli("ledger", "export", str(folder / "export" / "lines"))
+        _EXPORTS[story] = folder / "export"
+    shutil.rmtree(folder / "copy", ignore_errors=True)
+    shutil.copytree(_EXPORTS[story], folder / "copy")
+    return Copy(folder / "copy" / "lines", folder / "copy" / "tiles")
+
+
+def verdict(copy: Copy, *, kept: bool = False) -> str:
+    """What `sidecar ledger verify --export` finds in a copy: ``intact``, or the kind of fault and where.
 
     ``kept``: whoever verifies has kept the signed checkpoint.
     """
-    more = ["--verifier", str(copy.verifier), "--checkpoint", str(copy.checkpoint)] if kept else []
-    done = world.try_cli("ledger", "verify", "--json", "--export", str(copy.lines), *more)
-    fault = json.loads(done.stdout)["fault"]
-    return f"{fault['kind']} at {fault['position']}" if fault else "intact"
+    trees = []
+    if kept:
+        found = read_checkpoint(copy.checkpoint.read_bytes(), read_key(copy.verifier.read_text("utf-8")))
+        trees = [Kept("the kept checkpoint", found.size, found.root)]
+    fault = verify(Export(copy.lines), kept=trees).fault
+    return f"{fault.kind} at {fault.position}" if fault else "intact"
 
 
 def outside(copy: Copy) -> str:
@@ -110,17 +122,15 @@ def _told(asked: str, found: str, more: str, who: str = ATTACKER) -> list[Row]:
 
 def altered(story: Story, broken: bool) -> list[Row]:
     """One refusal is turned into an allow, in the rows and in the tiles."""
-    copy = copied(story.world)
-    expect(
-        "verdicts before", ("intact", True), (verdict(story.world, copy, kept=True), outside(copy) in {"accepted", ""})
-    )
+    copy = copied(story)
+    expect("verdicts before", ("intact", True), (verdict(copy, kept=True), outside(copy) in {"accepted", ""}))
     entries = copy.entries()
     victim = next(each for each in entries if '"outcome":"refuse"' in each["body"])
     if not broken:
         victim["body"] = victim["body"].replace('"outcome":"refuse"', '"outcome":"allow"')
         copy.write(entries)
         _alter_tiles(copy.tiles)
-    found = verdict(story.world, copy)
+    found = verdict(copy)
     expect("verdict", f"changed at {victim['position']}", found)
     tool = outside(copy)
     expect("the outside tool", True, tool in {"refused", ""})
@@ -134,12 +144,12 @@ def _alter_tiles(tiles: Path) -> None:
 
 def truncated(story: Story, broken: bool) -> list[Row]:
     """The last entries are cut off."""
-    copy = copied(story.world)
+    copy = copied(story)
     entries = copy.entries()
     if not broken:
         copy.write(entries[:-2])
         shutil.rmtree(copy.tiles / "tile" / "entries")
-    found = verdict(story.world, copy)
+    found = verdict(copy)
     expect("verdict", f"truncated at {len(entries) - 2}", found)
     tool = outside(copy)
     expect("the outside tool", True, tool in {"refused", ""})
@@ -148,14 +158,14 @@ def truncated(story: Story, broken: bool) -> list[Row]:
 
 def forked(story: Story, broken: bool) -> list[Row]:
     """The whole history is written anew, with every hash and a good signature: only who kept a checkpoint sees it."""
-    copy = copied(story.world)
+    copy = copied(story)
     with witness(story.world, copy) as seat:
         expect("the witness, at the true ledger", 200, seat.offer(0, copy.checkpoint.read_bytes()))
         tree = merkle.Range()
         if not broken:
             tree = _anew(copy)
-            expect("the forgery by itself", "intact", verdict(story.world, copy))
-        found = verdict(story.world, copy, kept=True)
+            expect("the forgery by itself", "intact", verdict(copy))
+        found = verdict(copy, kept=True)
         expect("verdict", "forked at 0", found)
         forgery = _signed(story.world, copy, tree)
         expect("whether the witness refuses the forgery", True, seat.offer(copy.size(), forgery) in {409, 422})
@@ -170,15 +180,15 @@ def forked(story: Story, broken: bool) -> list[Row]:
 
 def rolled_back(story: Story, broken: bool) -> list[Row]:
     """The ledger is set back to a whole, earlier state, as by a restored backup."""
-    copy = copied(story.world)
+    copy = copied(story)
     with witness(story.world, copy) as seat:
         expect("the witness, at the true ledger", 200, seat.offer(0, copy.checkpoint.read_bytes()))
         size = len(copy.entries())
         tree = merkle.Range()
         if not broken:
             tree = _set_back(copy, size - 3)
-            expect("the earlier state by itself", "intact", verdict(story.world, copy))
-        found = verdict(story.world, copy, kept=True)
+            expect("the earlier state by itself", "intact", verdict(copy))
+        found = verdict(copy, kept=True)
         expect("verdict", f"rolled-back at {size - 3}", found)
         expect("the witness, at the earlier state", 409, seat.offer(0, _signed(story.world, copy, tree)))
     return _told(
@@ -261,7 +271,8 @@ class Seat:
 def witness(world: World, copy: Copy) -> Iterator[Seat]:
     """A fresh witness for the length of the ``with``."""
     folder, port = copy.lines.parent / "witness", free_port()
-    world.cli("witness", "init", str(folder), "--name", "procuratorate.example", "--log", str(copy.verifier))
+    shutil.rmtree(folder, ignore_errors=True)
+    create(folder, "procuratorate.example", [copy.verifier])
     with (folder / "witness.yaml").open("a", encoding="utf-8") as settings:
         settings.write(f"port: {port}\n")
     seat = Seat(folder, f"http://127.0.0.1:{port}")
