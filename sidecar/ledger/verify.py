@@ -437,18 +437,28 @@ def _padded(body: bytes, position: int) -> tuple[Mapping[str, Any], bytes]:
         value = json.loads(body)
     except ValueError as exc:
         raise _Broken("changed", position, "the body is no JSON") from exc
-    if not isinstance(value, dict) or "pad" in value or _canonical(value) != body:
+    if not isinstance(value, dict) or "pad" in value:
+        raise _Broken("changed", position, "the body is no entry")
+    # What stands before and behind the pad, each written anew once: that costs a third of writing the whole three times.
+    head = _canonical({name: each for name, each in value.items() if name < "pad"})[:-1]
+    tail = _canonical({name: each for name, each in value.items() if name > "pad"})[1:]
+    comma = b"," if len(head) > 1 else b""
+    if head + (comma if len(tail) > 1 else b"") + tail != body:
         raise _Broken("changed", position, "the body is not in canonical form")
-    length = len(_canonical({**value, "pad": ""}))
+    head, tail = head + comma + b'"pad":"', (b'",' if len(tail) > 1 else b'"') + tail
+    length = len(head) + len(tail)
     size = next((size for size in SIZES if length <= size), None)
     if size is None:
         raise _Broken("changed", position, f"expected at most {SIZES[-1]} bytes, got {length}")
-    return value, _canonical({**value, "pad": "0" * (size - length)})
+    return value, head + b"0" * (size - length) + tail
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _canonical(value: Any) -> bytes:
     try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        return _ENCODER.encode(value).encode()
     except UnicodeEncodeError:
         return b""
 

@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import select
 
 from sidecar.clock import FixedClock
@@ -350,3 +352,20 @@ def test_an_event_of_an_entry_that_is_not_exported_is_found(exported):
     events = lines(exported, "events.jsonl")
     (exported / "events.jsonl").write_text(events[0] + events[1].replace('"position": 3', '"position": 300'))
     assert verify(Export(exported)).fault.kind == "event"
+
+
+@given(
+    st.dictionaries(
+        st.text("aqpdz", min_size=1, max_size=4), st.integers() | st.text(max_size=8) | st.lists(st.integers())
+    )
+)
+def test_the_pad_stands_where_canonical_json_has_it(value):
+    value.pop("pad", None)
+    body = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    data = padded(body)
+    assert len(data) in {2048, 8192}
+    whole = json.loads(data)
+    assert set(whole.pop("pad")) <= {"0"}
+    assert whole == value
+    again = json.dumps(json.loads(data), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    assert again == data
