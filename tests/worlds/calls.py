@@ -242,6 +242,12 @@ def _asks() -> st.SearchStrategy[Call]:
     return st.one_of(lawful, lawful, st.builds(Ask, clients, st.one_of(stated, wrong), _headers(), _door(), letters))
 
 
+def _everything() -> st.SearchStrategy[Call]:
+    """Who may search asks for all there is: whatever is sealed of it would have been in the answer."""
+    stated = st.builds(lambda target, order: {**target, **order}, st.sampled_from(_ALL), _order())
+    return st.builds(Ask, st.sampled_from(("police", "court")), stated, _headers(), _door())
+
+
 def _followers() -> st.SearchStrategy[Call]:
     index = st.integers(0, 7)
     changes: tuple[Body, ...] = (
@@ -290,4 +296,5 @@ def calls(most: int = 8) -> st.SearchStrategy[tuple[Call, ...]]:
     """A sequence of calls: inquiries first of all, their pages and repetitions, and everything else."""
     one = st.one_of(_asks(), _asks(), _asks(), _followers(), _others()).map(lambda call: (call,))
     some = st.lists(st.one_of(one, one, one, _turned()), min_size=2, max_size=most)
-    return st.builds(lambda first, rest: (first, *(call for part in rest for call in part)), _asks(), some)
+    first = st.one_of(_everything(), _everything(), _asks())
+    return st.builds(lambda first, rest: (first, *(call for part in rest for call in part)), first, some)
