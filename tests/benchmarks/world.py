@@ -58,6 +58,8 @@ def deployment(opa: str) -> Iterator[tuple[World, Desk]]:
         county.fill(world.cluster)
         demo._keys(world)
         desk = Desk(world.unit_key("police"))
+        demo._fill_archive(world)
+        demo._archive(world)
         demo._settings(world)
         _trust(world, desk)
         demo._deployment(world)
