@@ -16,7 +16,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ENSURE := $(PYTHON) tools/ensure.py
 
-PURE := sidecar/law/*,sidecar/codes.py,sidecar/errors.py,sidecar/records/expr.py,sidecar/records/attributes.py,sidecar/records/written.py,sidecar/records/tables.py,sidecar/records/propose.py,sidecar/records/draft.py,sidecar/records/qualify.py,sidecar/records/grade.py,sidecar/records/redaction.py,sidecar/gateway/steps.py,sidecar/gateway/read.py,sidecar/gateway/body.py,sidecar/gateway/cursor.py,sidecar/gateway/receipt.py,sidecar/gateway/problem.py,sidecar/policy/types.py,sidecar/policy/decode.py,sidecar/policy/filter.py,sidecar/policy/lint.py,sidecar/policy/memo.py,sidecar/policy/params.py,sidecar/ledger/merkle.py,sidecar/ledger/tiles.py,sidecar/ledger/note.py,sidecar/ledger/checkpoint.py,sidecar/ledger/proofs.py,sidecar/ledger/evidence.py,sidecar/ledger/entry.py,sidecar/ledger/build.py
+PURE := sidecar/law/*,sidecar/codes.py,sidecar/errors.py,sidecar/records/expr.py,sidecar/records/attributes.py,sidecar/records/written.py,sidecar/records/tables.py,sidecar/records/propose.py,sidecar/records/draft.py,sidecar/records/qualify.py,sidecar/records/grade.py,sidecar/records/redaction.py,sidecar/gateway/steps.py,sidecar/gateway/read.py,sidecar/gateway/body.py,sidecar/gateway/cursor.py,sidecar/gateway/receipt.py,sidecar/gateway/problem.py,sidecar/gateway/answer_time.py,sidecar/policy/types.py,sidecar/policy/decode.py,sidecar/policy/filter.py,sidecar/policy/lint.py,sidecar/policy/memo.py,sidecar/policy/params.py,sidecar/ledger/merkle.py,sidecar/ledger/tiles.py,sidecar/ledger/note.py,sidecar/ledger/checkpoint.py,sidecar/ledger/proofs.py,sidecar/ledger/evidence.py,sidecar/ledger/entry.py,sidecar/ledger/build.py
 PURE_LEAST := 95
 OPA = $$($(ENSURE) opa)
 

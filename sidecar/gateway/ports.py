@@ -144,6 +144,7 @@ class Database:
         filterable, sortable: declared fields with their classes.
         fault: why it is closed (its canary did not pass); None where it is open.
         service: the connector again where it is a legacy HTTP service, for the proxy.
+        step: answers leave at multiples of so many seconds; 0 is at once.
     """
 
     connector: Connector
@@ -151,6 +152,7 @@ class Database:
     sortable: Mapping[str, FieldClass]
     fault: SidecarError | None = None
     service: HttpConnector | None = None
+    step: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from sidecar.gateway.cursor import Position
 from sidecar.gateway.ports import Brought, Database, Runtime
 from sidecar.gateway.problem import CONTENT_TYPE, JSON, problem, response
 from sidecar.gateway.read import check_coding, idempotency_key, read_inquiry
-from sidecar.gateway.run import Conduct, Gateway, settled
+from sidecar.gateway.run import Conduct, Gateway
 from sidecar.gateway.sessions import Session, Sessions
 from sidecar.gateway.types import Inquiry, Request, Response
 from sidecar.identity.types import Officer
@@ -110,6 +110,11 @@ class ProxyConduct(Conduct):
             self.inquiry_id, self.expires, self.shared = session.id, session.expires, True
             self.page = session.pages + 1
 
+    @property
+    def database(self) -> str:
+        """Name of the database in the path; it may be unknown."""
+        return split(self.request.path)[0]
+
     # --- step 2 --------------------------------------------------------------------------------------------------
 
     def state(self) -> Inquiry:
@@ -165,14 +170,13 @@ class ProxyConduct(Conduct):
         if session is not None and (session.database, session.subject) != (inquiry.database, inquiry.target):
             raise RequestInvalid(Code.SESSION_MISMATCH, "the session is for another subject or database", status=403)
         marks = self.checked(inquiry, decision, database)
-        with settled(database, self.ports.clock):
-            walked = service.walk(call, marks, self.inquiry_id)
-            classified = runtime.engine.classify([row.attributes for row in walked.rows])
-            steps.check_classified(len(walked.rows), classified)
-            kept = service.released(walked, classified, decision.views)
-            start = int(after[0]) if after else call.start
-            following = self._following(runtime, call, start, len(kept))
-            page = service.page(call, kept, start, following, walked.headers)
+        walked = service.walk(call, marks, self.inquiry_id)
+        classified = runtime.engine.classify([row.attributes for row in walked.rows])
+        steps.check_classified(len(walked.rows), classified)
+        kept = service.released(walked, classified, decision.views)
+        start = int(after[0]) if after else call.start
+        following = self._following(runtime, call, start, len(kept))
+        page = service.page(call, kept, start, following, walked.headers)
         use = self.count(inquiry, brought, further=bool(following))
         self._note_page(call, page, following)
         return self.record(

@@ -7,8 +7,8 @@ is counted by source and minute instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -16,7 +16,6 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from sidecar.clock import Clock
 from sidecar.codes import Code, Outcome
 from sidecar.errors import (
     ClockBehind,
@@ -40,8 +39,8 @@ from sidecar.ledger.types import Effect, EffectRefused
 from sidecar.papers.kept_register import REGISTER_UNCHANGED
 from sidecar.papers.uses import OPEN_INQUIRY, SHARE_INQUIRY
 from sidecar.policy.types import Decision, Facts, LegalParameters
-from sidecar.records.connectors import HttpConnector
 from sidecar.records.redaction import redact
+from sidecar.records.routes import ANSWER_STEP_MS
 from sidecar.records.types import RegisterMarks, Release, Subject
 
 log = structlog.get_logger(__name__)
@@ -96,13 +95,26 @@ class Gateway:
         authenticate: Sequence[tuple[str, str]] = (_AUTHENTICATE,),
     ) -> Response:
         """Answer one request; ``begin`` is step 1, and says which way it goes from there."""
-        now = self.ports.clock.now()
+        now, conduct = self.ports.clock.now(), None
         try:
-            return begin(request, now).run()
+            conduct = begin(request, now)
+            answer = conduct.run()
         except TokenRejected as exc:
-            return self._turn_away(request, exc, authenticate)
+            answer = self._turn_away(request, exc, authenticate)
         except LedgerUnavailable as exc:
-            return _unrecorded(exc)
+            answer = _unrecorded(exc)
+        return replace(answer, step=self.step(conduct.database if conduct is not None else ""))
+
+    def step(self, database: str = "") -> float:
+        """At multiples of how many seconds answers leave that were made for a database, or for none that is known.
+
+        The latter is the longest of all, so that an error is not told by its time from what it stands for.
+        """
+        runtime = self.runtime
+        if not isinstance(runtime, Runtime):
+            return ANSWER_STEP_MS / 1000
+        found = runtime.databases.get(database)
+        return found.step if found is not None else max((d.step for d in runtime.databases.values()), default=0.0)
 
     def _turn_away(self, request: Request, exc: TokenRejected, authenticate: Sequence[tuple[str, str]]) -> Response:
         """No valid token: counted by source and minute, not one entry each, so that a flood buries nothing."""
@@ -113,20 +125,6 @@ class Gateway:
             return _unrecorded(unavailable)
         body = receipt.released_bytes(problem(exc.status, (exc.code,)))
         return response(exc.status, CONTENT_TYPE, body, *authenticate)
-
-
-def settled(database: Database, clock: Clock) -> AbstractContextManager[None]:
-    """Reading a database: whatever comes of it, it ends at a multiple of the database's answer step (P3)."""
-    return nullcontext() if database.service is None else _settling(database.service, clock)
-
-
-@contextmanager
-def _settling(service: HttpConnector, clock: Clock) -> Iterator[None]:
-    started = clock.monotonic()
-    try:
-        yield
-    finally:
-        service.settle(started)
 
 
 def _unrecorded(exc: LedgerUnavailable) -> Response:
@@ -219,6 +217,11 @@ class Conduct:
                     raise
                 self.refused = self.conditions if exc.name == REGISTER_UNCHANGED else self.refused
         return self._inquire()
+
+    @property
+    def database(self) -> str:
+        """Name of the database that is asked about, as far as it was said; it may be unknown."""
+        return self.inquiry.database if self.inquiry is not None else ""
 
     def state(self) -> Inquiry:
         """Step 2: what the request asks."""
@@ -342,11 +345,10 @@ class Conduct:
         database = runtime.databases[inquiry.database]
         marks = self.checked(inquiry, decision, database)
         page = steps.page_request(inquiry, after)
-        with settled(database, self.ports.clock):
-            fetched = database.connector.fetch(inquiry.target, decision.views, page, marks, self.inquiry_id)
-            classified = runtime.engine.classify([row.attributes for row in fetched.rows])
-            steps.check_classified(len(fetched.rows), classified)
-            return redact(fetched, classified, decision.views)
+        fetched = database.connector.fetch(inquiry.target, decision.views, page, marks, self.inquiry_id)
+        classified = runtime.engine.classify([row.attributes for row in fetched.rows])
+        steps.check_classified(len(fetched.rows), classified)
+        return redact(fetched, classified, decision.views)
 
     def checked(self, inquiry: Inquiry, decision: Decision, database: Database) -> RegisterMarks:
         """Step 6a: the database is open, the fields may be asked for; what the seal register says."""

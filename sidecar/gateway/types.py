@@ -73,8 +73,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a door sends, byte for byte."""
+    """What a door sends, byte for byte, at a multiple of ``step`` seconds after the request came; 0 is at once."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    step: float = 0.0

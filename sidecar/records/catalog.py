@@ -31,7 +31,7 @@ from sidecar.codes import FieldClass
 from sidecar.errors import ConfigurationError
 from sidecar.policy.types import Joint, MainActs, RecordKind
 from sidecar.records.calls import OpenRoute
-from sidecar.records.routes import HttpSource, Route, distinct
+from sidecar.records.routes import ANSWER_STEP, HttpSource, Route, distinct
 from sidecar.records.tables import BUILT_IN
 from sidecar.records.written import TWO_DIGITS, DateFormat
 from sidecar.settings import SettingsInvalid, load_yaml
@@ -102,6 +102,7 @@ class SqlSource(_Model):
         3000, ge=50, le=60_000, description="Longest a statement may take, set in the server."
     )
     pool_size: int = Field(4, ge=1, le=64, description="Connections a process.")
+    answer_step_ms: int = Field(5, ge=0, le=10_000, description=ANSWER_STEP)
 
 
 class Join(_Model):

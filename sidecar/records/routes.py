@@ -19,6 +19,14 @@ from sidecar.records import wire_json
 MAX_ROWS: Final = 2000
 """Largest bound B: what one inquiry reads, classifies and forgets again."""
 
+ANSWER_STEP_MS: Final = 50
+"""Step of a legacy HTTP service's answers: its own answer usually takes less."""
+
+ANSWER_STEP: Final = (
+    "Answers leave at multiples of this time after the request came, so that the time does not tell what was left out. "
+    "0 switches it off."
+)
+
 Charset = Literal["utf-8", "gb18030", "gbk"]
 _Place = Literal["path", "query", "header", "form", "json", "xml"]
 _Meaning = Literal[
@@ -98,9 +106,7 @@ class HttpSource(_Model):
     max_rows: int = Field(
         500, ge=1, le=MAX_ROWS, description="The bound B: an inquiry whose result has more records gets the fixed 503."
     )
-    answer_step_ms: int = Field(
-        0, ge=0, le=10_000, description="Answers leave at multiples of this time; 0 switches the step off."
-    )
+    answer_step_ms: int = Field(ANSWER_STEP_MS, ge=0, le=10_000, description=ANSWER_STEP)
     pool_size: int = Field(4, ge=1, le=64, description="Connections a process.")
     inquiry_header: HeaderName = Field("Inquiry-Id", description="Header in which the inquiry's id goes along.")
 

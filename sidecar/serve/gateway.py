@@ -11,12 +11,15 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.server.mp import MPServer as Granian
+from granian.server import mp
+from granian.server.mp import MPServer
 
+from sidecar.serve.answers import answering
 from sidecar.serve.process import PARENT_ENV, die_with_parent
 from sidecar.settings import Settings, load
 
@@ -51,6 +54,16 @@ def _end_when_told() -> None:
     for number in ENDING:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+
+
+class Granian(MPServer):
+    """Granian with our own way from a request to its answer: answers may wait without a thread."""
+
+    @staticmethod
+    def _spawn_wsgi_worker(*given: Any) -> None:
+        """What a worker process runs."""
+        mp._wsgi_call_wrap = answering  # type: ignore[attr-defined,assignment]  # noqa: SLF001  # granian has no other place for it
+        MPServer._spawn_wsgi_worker(*given)  # noqa: SLF001  # its own method
 
 
 def server(settings: Settings) -> Granian:

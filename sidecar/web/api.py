@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from flask import Blueprint
+from flask import Blueprint, request
 from flask import Response as FlaskResponse
 
 from sidecar.codes import Channel, Role
 from sidecar.gateway.ports import Runtime
+from sidecar.gateway.types import Response
+from sidecar.web.http import STEP
 from sidecar.web.problem import flask_response
 from sidecar.web.views import arriving_request, json_response, no_query, officer, services, typed_request
 
@@ -19,21 +21,26 @@ INQUIRERS = (Role.OFFICER, Role.WINDOW, Role.APPROVER, Role.ARCHIVE_CLERK)
 @blueprint.post("/v1/inquiries")
 def inquire() -> FlaskResponse:
     """Flask's door to the one handler; the thin lane is the other."""
-    return flask_response(services().gateway.handle(arriving_request()))
+    return _at_its_step(services().gateway.handle(arriving_request()))
 
 
 @blueprint.post("/v1/sessions")
 def open_session() -> FlaskResponse:
     """Open an inquiry session; its calls come through the proxy, and so does its entry."""
-    return flask_response(services().proxy.open_session(arriving_request(Channel.PROXY)))
+    return _at_its_step(services().proxy.open_session(arriving_request(Channel.PROXY)))
+
+
+def _at_its_step(answer: Response) -> FlaskResponse:
+    request.environ[STEP] = answer.step
+    return flask_response(answer)
 
 
 @blueprint.get("/v1/databases")
 def databases() -> FlaskResponse:
     """Names and declared fields of the databases."""
-    request = typed_request()
-    officer(request, *INQUIRERS)
-    no_query(request)
+    asked = typed_request()
+    officer(asked, *INQUIRERS)
+    no_query(asked)
     runtime = services().gateway.runtime
     if not isinstance(runtime, Runtime):
         raise runtime

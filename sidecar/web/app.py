@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask import Flask, request
@@ -14,6 +15,7 @@ from sidecar.gateway.proxy import PREFIX, Proxy
 from sidecar.gateway.run import Gateway
 from sidecar.settings import Settings
 from sidecar.web import api, applications, letters, log, operator, oversight, policy, problem
+from sidecar.web.answer_time import AnswerTime
 from sidecar.web.http import Environ, StartResponse, head_fault, read_request, send
 from sidecar.web.services import Services
 from sidecar.web.wire import build_services
@@ -33,7 +35,9 @@ class ProxyLane:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """A WSGI application (PEP 3333)."""
         if environ.get("PATH_INFO", "").startswith(PREFIX):
-            return send(self._handle(read_request(environ, Channel.PROXY.value, self._max_body)), start_response)
+            return send(
+                self._handle(read_request(environ, Channel.PROXY.value, self._max_body)), environ, start_response
+            )
         answer: Iterable[bytes] = self._inner(environ, start_response)
         return answer
 
@@ -49,17 +53,20 @@ class ThinLane:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """A WSGI application (PEP 3333)."""
         if environ["REQUEST_METHOD"] == "POST" and environ.get("PATH_INFO") == INQUIRIES:
-            return send(self._handle(read_request(environ, Channel.API.value, self._max_body)), start_response)
+            return send(self._handle(read_request(environ, Channel.API.value, self._max_body)), environ, start_response)
         answer: Iterable[bytes] = self._inner(environ, start_response)
         return answer
 
 
-def create_app(settings: Settings, services: Services | None = None) -> Flask:
+def create_app(
+    settings: Settings, services: Services | None = None, *, sleep: Callable[[float], None] = time.sleep
+) -> Flask:
     """The application of a worker.
 
     Args:
         settings: the deployment's settings; ``server.roles`` says which audiences are served.
         services: what it stands on; wired from the settings unless given.
+        sleep: waits for an answer's step, where the server does not keep answers back itself.
 
     Raises:
         SidecarError: the settings, keys, ledger or state database cannot be used.
@@ -86,6 +93,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
         app.wsgi_app = ProxyLane(app.wsgi_app, services.proxy, settings.server.max_body_bytes)  # type: ignore[method-assign]
     if settings.server.thin_lane and "gateway" in settings.server.roles:
         app.wsgi_app = ThinLane(app.wsgi_app, services.gateway, settings.server.max_body_bytes)  # type: ignore[method-assign]
+    app.wsgi_app = AnswerTime(app.wsgi_app, services.clock, services.gateway.step, sleep)  # type: ignore[method-assign]
     return app
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
 from sidecar.gateway.types import Request, Response
 
-Environ = Mapping[str, Any]
+Environ = MutableMapping[str, Any]
 StartResponse = Callable[..., Any]
+
+STEP: Final = "sidecar.answer_step"
+"""Environment variable in which an inquiry's door says the step of its answer, in seconds."""
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+;=%-]+(?::[0-9]{0,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{0,5})?")
 """``uri-host [":" port]`` without the comma, by which the server joins two headers of one name."""
@@ -62,7 +65,7 @@ def head_fault(environ: Environ) -> str:
     return ""
 
 
-def _headers(environ: Environ) -> dict[str, str]:
+def _headers(environ: Mapping[str, Any]) -> dict[str, str]:
     headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
     if content_type := environ.get("CONTENT_TYPE"):
         headers["content-type"] = content_type
@@ -83,7 +86,8 @@ def _body(environ: Environ, most: int) -> bytes:
     return b"".join(parts)
 
 
-def send(response: Response, start_response: StartResponse) -> Iterable[bytes]:
-    """Send a response through WSGI, byte for byte."""
+def send(response: Response, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Send a response through WSGI, byte for byte; its step goes with it."""
+    environ[STEP] = response.step
     start_response(REASONS[response.status], list(response.headers))
     return (response.body,)

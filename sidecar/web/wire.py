@@ -254,6 +254,7 @@ class Composer:
                 _declared(catalog, catalog.filterable),
                 _declared(catalog, catalog.sortable),
                 service=connector if isinstance(connector, HttpConnector) else None,
+                step=catalog.connector.answer_step_ms / 1000,
             )
         )
 

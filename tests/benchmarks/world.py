@@ -62,6 +62,7 @@ def deployment(opa: str) -> Iterator[tuple[World, Desk]]:
         demo._archive(world)
         demo._settings(world)
         _trust(world, desk)
+        _without_steps(world)
         demo._deployment(world)
         yield world, desk
     finally:
@@ -78,6 +79,14 @@ def _trust(world: World, desk: Desk) -> None:
     tree["identity"]["issuers"] = [{"issuer": ISSUER, "jwks_file": "bench.jwks.json", "roles": ["officer"]}]
     tree["server"] |= {"workers": WORKERS, "threads": THREADS}
     world.config.write_text(demo._yaml(tree), encoding="utf-8")
+
+
+def _without_steps(world: World) -> None:
+    """Answers leave when they are made: the baselines have no answer time, and what is measured here is work."""
+    for file in (world.folder / "catalogs").glob("*.yaml"):
+        catalog = yaml.safe_load(file.read_text(encoding="utf-8"))
+        catalog["connector"]["answer_step_ms"] = 0
+        file.write_text(demo._yaml(catalog), encoding="utf-8")
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections.abc import Iterator
 
 import orjson
@@ -102,3 +103,21 @@ def test_other_methods_are_answered_alike(door: str, request: pytest.FixtureRequ
 
 def test_an_inquirer_cannot_read_the_feed(thin: World) -> None:
     assert thin.ask("GET", "/oversight/v1/events", thin.token(LI)).status == 403
+
+
+@pytest.mark.parametrize("door", ["thin", "flask"])
+def test_a_deployment_that_says_nothing_of_time_keeps_its_steps(request: pytest.FixtureRequest, door: str) -> None:
+    """Least times: 5 ms for a database over SQL, 50 ms where no database was reached and there is one over HTTP."""
+    world: World = request.getfixturevalue(door)
+    for name, status, least in (
+        ("released", 200, 0.005),
+        ("nobody", 200, 0.005),
+        ("refused", 403, 0.005),
+        ("unreadable", 400, 0.05),
+    ):
+        token, began = world.token(SUN), time.monotonic()
+        assert post(world, token, BODIES[name]).status == status
+        assert time.monotonic() - began >= least
+    began = time.monotonic()
+    assert post(world, "x.y.z", b"{}").status == 401
+    assert time.monotonic() - began >= 0.05

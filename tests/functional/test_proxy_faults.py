@@ -237,16 +237,20 @@ def test_a_link_that_leads_elsewhere_is_not_followed(world, script, link):
     assert len(script.asked) == 1
 
 
-def test_answers_leave_at_the_step_whatever_was_found(world, script, monkeypatch):
-    """What the connector sleeps fills the step, for a result, for nothing and for a fault."""
-    slept: list[float] = []
-    connector = world.gateway.runtime.databases["archive"].service
-    monkeypatch.setattr(connector, "_source", connector._source.model_copy(update={"answer_step_ms": 250}))
-    monkeypatch.setattr(connector, "_sleep", slept.append)
+def test_answers_leave_at_the_step_whatever_was_found(world, script):
+    """50 ms unless the catalog says otherwise: for a result, for nothing, for a fault, and for a path that is not there."""
+    answers = []
     for body in (listed(OPEN), listed(), b"junk"):
         script.body = body
-        world.call("GET", PERSON)
-    assert slept == [0.25, 0.25, 0.25]
+        answers.append(world.call("GET", PERSON))
+    answers += [
+        world.call("GET", "/nothing"),
+        world.call("GET", PERSON, facts={}),
+        world.call("GET", PERSON, token=None),
+    ]
+    assert [(answer.status, answer.step) for answer in answers] == [
+        (200, 0.05), (200, 0.05), (502, 0.05), (404, 0.05), (403, 0.05), (401, 0.05),
+    ]  # fmt: skip
 
 
 def recorded(is_open: list[str], is_sealed: list[str]) -> str:

@@ -100,7 +100,8 @@ class World:
         create_ledger(self.state, DEPLOYMENT, self.clock)
         self._govern()
         self.services = build_services(self.settings, clock=self.clock, random=Drip(), watch=False)
-        self.app = create_app(self.settings, self.services)
+        self.waited: list[float] = []  # seconds that a thread would have slept for answers' steps
+        self.app = create_app(self.settings, self.services, sleep=self.waited.append)
         self._runtime, self._seen = self.gateway.runtime, 0
 
     def reset(self) -> None:

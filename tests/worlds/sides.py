@@ -123,7 +123,10 @@ class Side(World):
         storage = {"storage": {"url": self._state_url}} if self._state_url else {}
         super().__init__(folder, keys=keys, gateway={"page_size": 4}, **storage)
         thin = replace_server(self.settings, thin_lane=False)
-        self.doors = {"thin": self.app.wsgi_app, "flask": create_app(thin, self.services).wsgi_app}
+        self.doors = {
+            "thin": self.app.wsgi_app,
+            "flask": create_app(thin, self.services, sleep=self.waited.append).wsgi_app,
+        }
         self._seal()
         runtime, ports = self.gateway.runtime, self.gateway.ports
         self._sequencer = Sequencer(

@@ -7,8 +7,7 @@ What is released, counted and paged is what the policy lets through.
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -89,13 +88,12 @@ class HttpConnector:
         parameters: LegalParameters,
         classify: Classify,
         clock: Clock,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.database = catalog.database
         self.catalog = catalog
         self.classes: Mapping[str, FieldClass] = catalog.field_classes()
         self._source, self._upstream, self._classify = source, upstream, classify
-        self._clock, self._sleep = clock, sleep
+        self._clock = clock
         columns = catalog.columns()
         self.routes = tuple(OpenRoute(route, columns) for route in catalog.routes)
         index = {name: i for i, name in enumerate(columns)}
@@ -163,13 +161,6 @@ class HttpConnector:
             ResultUnbounded: more than B.
         """
         return self._walk(call.opened, call.values, marks, inquiry_id)
-
-    def settle(self, started: float) -> None:
-        """Wait for the next multiple of the answer step since ``started``, of the monotonic clock (P3)."""
-        step = self._source.answer_step_ms / 1000
-        if step:
-            passed = self._clock.monotonic() - started
-            self._sleep(step - passed % step)
 
     def released(
         self, walked: Walked, classified: Sequence[Classification], views: Views

@@ -65,8 +65,8 @@ def through(world, door, name):
     settings = world.settings.model_copy(
         update={"server": world.settings.server.model_copy(update={"thin_lane": door == "thin"})}
     )
-    app = create_app(settings, world.services)
-    assert isinstance(app.wsgi_app, ThinLane) == (door == "thin")
+    app = create_app(settings, world.services, sleep=world.waited.append)
+    assert isinstance(app.wsgi_app.inner, ThinLane) == (door == "thin")
     headers = {"Content-Type": "application/json", **judge(world), **changes}
     query = headers.pop("query", "")
     response = Client(app).post(f"/v1/inquiries?{query}", data=body, headers=headers)
@@ -84,7 +84,7 @@ def test_both_doors_give_the_same_status_headers_and_bytes(world, name):
 def test_a_chunked_body_over_the_limit_is_413(world):
     environ = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": io.BytesIO(b" " * 70000), "CONTENT_LENGTH": ""}
     for thin in (True, False):
-        app = world.app if thin else world.app.wsgi_app._inner
+        app = world.app if thin else world.app.wsgi_app.inner._inner
         response = Client(app).post(
             "/v1/inquiries",
             headers={"Content-Type": "application/json", **judge(world)},
@@ -385,7 +385,7 @@ def test_every_reference_in_openapi_leads_somewhere():
 
 def test_a_closed_audience_is_not_there(world):
     server = world.settings.server.model_copy(update={"roles": ["oversight"]})
-    app = create_app(world.settings.model_copy(update={"server": server}), world.services)
+    app = create_app(world.settings.model_copy(update={"server": server}), world.services, sleep=world.waited.append)
     client = Client(app)
     assert client.post("/v1/inquiries").status_code == 404
     assert client.get("/oversight/v1/events").status_code == 401

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from sidecar.gateway.types import Response
-from sidecar.web.http import head_fault, read_request, send
+from sidecar.web.http import STEP, head_fault, read_request, send
 
 
 def environ(body=b"", **more):
@@ -91,6 +91,8 @@ def test_a_body_that_comes_in_pieces_is_read_whole():
 
 
 def test_a_response_is_sent_byte_for_byte():
-    started = []
-    body = send(Response(409, (("A", "b"),), b"xyz"), lambda status, headers: started.append((status, headers)))
+    started, environ = [], {}
+    answer = Response(409, (("A", "b"),), b"xyz", 0.05)
+    body = send(answer, environ, lambda status, headers: started.append((status, headers)))
     assert (b"".join(body), started) == (b"xyz", [("409 Conflict", [("A", "b")])])
+    assert environ == {STEP: 0.05}
