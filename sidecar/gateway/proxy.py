@@ -170,7 +170,7 @@ class ProxyConduct(Conduct):
         if session is not None and (session.database, session.subject) != (inquiry.database, inquiry.target):
             raise RequestInvalid(Code.SESSION_MISMATCH, "the session is for another subject or database", status=403)
         marks = self.checked(inquiry, decision, database)
-        walked = service.walk(call, marks, self.inquiry_id)
+        walked = service.walk(call, marks, self.inquiry_id, decision.views.joint_dropped)
         classified = runtime.engine.classify([row.attributes for row in walked.rows])
         steps.check_classified(len(walked.rows), classified)
         kept = service.released(walked, classified, decision.views)

@@ -44,11 +44,11 @@ class Form(Protocol):
     def read(self, text: str, max_depth: int) -> Parsed:
         """What an answer of the service holds; raises ``BodyFault``."""
 
-    def leaves(self, record: Any) -> tuple[str | None, ...]:
-        """The columns' texts in order; raises ``Unmappable``."""
+    def leaves(self, record: Any, lenient: Collection[str] = ()) -> tuple[str | None, ...]:
+        """The columns' texts in order; raises ``Unmappable``, but for lenient columns: there what is missing is junk."""
 
     def cut(self, record: Any, shown: Collection[str]) -> Any:
-        """A copy of a record with these columns and nothing else."""
+        """A copy of a record with these columns and nothing else; a hidden optional column is never blank but left out."""
 
     def write(self, records: Sequence[Any], numbers: Mapping[str, str], *, escaped: bool = False) -> str:
         """The template with records and numbers (by ``Answer.numbers``) in their places."""
@@ -92,6 +92,7 @@ class JsonForm:
         self._records = wire_json.compile_path(answer.records)
         self._numbers = {name: wire_json.compile_path(place) for name, place in answer.numbers().items()}
         self._check = wire_json.compile_path(answer.succeeded.path) if answer.succeeded else ()
+        _apart(self._columns)
         template = wire_json.parse(answer.template, DEEPEST)
         if wire_json.get(template, self._records) != []:
             raise ValueError(f"template: expected an empty list at {answer.records}")
@@ -121,24 +122,20 @@ class JsonForm:
         found = wire_json.get(value, place)
         return found if found is ABSENT else wire_json.leaf(found)
 
-    def leaves(self, record: Any) -> tuple[str | None, ...]:
+    def leaves(self, record: Any, lenient: Collection[str] = ()) -> tuple[str | None, ...]:
         """See ``Form``."""
         found = []
         for name, place in self._columns.items():
             value = self._leaf(record, place)
-            if value is ABSENT:
-                if name not in self._optional:
-                    raise Unmappable(name)
-                value = None
-            found.append(value)
+            found.append(_missing(name, self._optional, lenient) if value is ABSENT else value)
         return tuple(found)
 
     def cut(self, record: Any, shown: Collection[str]) -> Any:
         """See ``Form``."""
         blank = self._answer.hidden == "blank"
         kept = {self._columns[name] for name in shown}
-        blanked = {*self._columns.values()} - kept if blank else set()
-        return wire_json.cut(record, kept, blanked)
+        hidden = {place for name, place in self._columns.items() if name not in shown and name not in self._optional}
+        return wire_json.cut(record, kept, hidden if blank else ())
 
     def write(self, records: Sequence[Any], numbers: Mapping[str, str], *, escaped: bool = False) -> str:
         """See ``Form``."""
@@ -149,6 +146,23 @@ class JsonForm:
                 wire_json.put(answer, place, wire_json.like(wire_json.get(answer, place), numbers[name]))
         whole = answer if self._records else list(records)
         return wire_json.dump(whole, spaced=self._answer.spaced, escaped=self._answer.escaped or escaped)
+
+
+def _missing(name: str, optional: Collection[str], lenient: Collection[str]) -> str | None:
+    """What stands for a column that a record lacks."""
+    if name in optional:
+        return None
+    if name in lenient:
+        return wire_json.JUNK
+    raise Unmappable(name)
+
+
+def _apart(columns: Mapping[str, wire_json.Path]) -> None:
+    """Check that no column stands at or within another's place: whoever sees the one would see the other."""
+    for name, place in columns.items():
+        inside = [n for n, other in columns.items() if n != name and other[: len(place)] == place]
+        if inside:
+            raise ValueError(f"columns: {inside[0]} stands at the place of {name}")
 
 
 def _column_path(given: str | None, name: str) -> wire_json.Path:
@@ -173,7 +187,7 @@ class XmlForm:
         if len(holders) != 1 or self._record(holders[0]):
             raise ValueError(f"template: expected one element at {answer.records}, without records")
         for name, find in self._numbers.items():
-            if len(find(self._template)) != 1:
+            if not wire_xml.single(find(self._template)):
                 raise ValueError(f"template: expected one element or attribute at {name}")
 
     def read(self, text: str, max_depth: int) -> Parsed:
@@ -200,23 +214,21 @@ class XmlForm:
         find = self._numbers.get(name)
         return None if find is None else wire_xml.leaf(find(root))
 
-    def leaves(self, record: Any) -> tuple[str | None, ...]:
+    def leaves(self, record: Any, lenient: Collection[str] = ()) -> tuple[str | None, ...]:
         """See ``Form``."""
         found = []
         for name, find in self._columns.items():
             value = wire_xml.leaf(find(record))
-            if value is ABSENT:
-                if name not in self._optional:
-                    raise Unmappable(name)
-                value = None
+            value = _missing(name, self._optional, lenient) if value is ABSENT else value
             found.append(None if value == "" and self._answer.empty_is_null else value)
         return tuple(found)
 
     def cut(self, record: Any, shown: Collection[str]) -> Any:
         """See ``Form``."""
         kept = [self._columns[name] for name in shown]
-        hidden = [find for name, find in self._columns.items() if name not in shown]
-        return wire_xml.cut(record, kept, hidden if self._answer.hidden == "blank" else ())
+        hidden = {name: find for name, find in self._columns.items() if name not in shown}
+        blanked = [find for name, find in hidden.items() if name not in self._optional]
+        return wire_xml.cut(record, kept, [*hidden.values()], blanked if self._answer.hidden == "blank" else ())
 
     def write(self, records: Sequence[Any], numbers: Mapping[str, str], *, escaped: bool = False) -> str:
         """See ``Form``; ``escaped`` is the encoder's business."""

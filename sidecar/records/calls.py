@@ -137,7 +137,8 @@ class OpenRoute:
         document = self._template()
         for parameter, place in self._in_body.items():
             found = self._found(document, parameter, place)
-            if found is ABSENT or found == wire_json.JUNK:
+            settable = parameter.where == "json" or wire_xml.single(place(document))
+            if found is ABSENT or found == wire_json.JUNK or not settable:
                 raise ValueError(f"{self.route.name}: request.template: expected one value at {parameter.name}")
 
     def _template(self) -> Any:

@@ -444,11 +444,22 @@ class Catalog(_Model):
             )
         if field.encoding is not None:
             raise ValueError(f"{name!r} has an encoding: it cannot be compared in the database")
+        if field.column in self._covering():
+            raise ValueError(f"{name!r} is the cover mark or the joint case: who asks for it would learn of it (R16b)")
         return field
 
     def field_classes(self) -> dict[str, FieldClass]:
         """Released field → its class."""
         return {name: field.field_class for name, field in self.released.items()}
+
+    def covering(self) -> frozenset[str]:
+        """Released fields that come from the cover mark's or the joint case's column: for who is entitled only (R16b)."""
+        columns = self._covering()
+        return frozenset(name for name, field in self.released.items() if field.column in columns)
+
+    def _covering(self) -> frozenset[str | None]:
+        maps = self.attributes
+        return frozenset({part.column for part in (maps.cover_mark, maps.joint) if part is not None} - {None})
 
 
 def columns_of(model: BaseModel) -> Iterator[str]:

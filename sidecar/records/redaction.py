@@ -40,7 +40,7 @@ def redact(fetched: Fetched, classified: Sequence[Classification], views: Views)
     for row, classification in zip(fetched.rows, classified, strict=True):
         kind = (classification.is_open, classification.record_class, row.joint)
         if kind not in forms:
-            forms[kind] = _form(views.view(classification), views, fetched.classes, joint=row.joint)
+            forms[kind] = _form(views.view(classification), views, fetched, joint=row.joint)
         form = forms[kind]
         if form is not None:
             records.append(_released(row, form))
@@ -59,9 +59,12 @@ class _Form:
     cover_mark: bool
 
 
-def _form(view: View, views: Views, classes: Mapping[str, FieldClass], *, joint: bool) -> _Form | None:
+def _form(view: View, views: Views, fetched: Fetched, *, joint: bool) -> _Form | None:
     if view is View.OMITTED:
         return None
+    # R16b: whoever may not see the cover mark does not see it under another name either, of any record.
+    covering = frozenset[str]() if views.cover_mark else fetched.covering
+    classes = {name: field_class for name, field_class in fetched.classes.items() if name not in covering}
     allowed = views.fields.get(view, frozenset())
     dropped = views.joint_dropped if joint else frozenset()
     shown = tuple(name for name, field_class in classes.items() if field_class in allowed)

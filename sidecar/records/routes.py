@@ -47,6 +47,9 @@ _OWN_ANSWER: Final = frozenset(
 )  # fmt: skip
 """Headers that are ours, or that say something about the body: they are never passed on."""
 
+_COUNTED: Final = re.compile("count|total|pages|length|size", re.IGNORECASE)
+"""Headers that would count what may not be seen; ``total_header`` is counted anew."""
+
 _PAGED: Final[Mapping[str, str]] = {"page": "page", "offset": "offset", "cursor": "cursor", "link": "cursor"}
 
 
@@ -207,7 +210,9 @@ class Answer(_Model):
         default_factory=dict, description="Column → path inside the record, where it is not the member of its name."
     )
     optional: tuple[str, ...] = Field((), description="Columns that a record may lack: null then.")
-    hidden: Literal["omit", "blank"] = Field("omit", description="Columns that may not be seen are left out, or empty.")
+    hidden: Literal["omit", "blank"] = Field(
+        "omit", description="Columns that may not be seen are left out, or empty; optional ones are always left out."
+    )
     total: str = Field("", description="Place of the number of all records.")
     pages: str = Field("", description="Place of the number of pages.")
     count: str = Field("", description="Place of the number of records on the page.")
@@ -231,7 +236,7 @@ class Answer(_Model):
     def _consistent(self) -> Self:
         if (self.format == "json") == bool(self.record):
             raise ValueError("record: expected for XML and SOAP, and for them only")
-        if own := [name for name in self.headers if name.lower() in _OWN_ANSWER]:
+        if own := [name for name in self.headers if name.lower() in _OWN_ANSWER or _COUNTED.search(name)]:
             raise ValueError(f"headers: never passed on: {own}")
         return self
 

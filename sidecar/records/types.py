@@ -95,6 +95,7 @@ class Fetched:
         classes: released field → class, in the catalog's order.
         unreadable: rows of this page that could not be read, for the operator's report only.
         end: position of the last row of this page, readable or not; None where the page is empty.
+        covering: released fields that tell of a cover mark or a joint case.
     """
 
     rows: tuple[Row, ...]
@@ -103,6 +104,7 @@ class Fetched:
     classes: Mapping[str, FieldClass]
     unreadable: int = 0
     end: tuple[Any, ...] | None = None
+    covering: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

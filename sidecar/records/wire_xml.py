@@ -30,6 +30,7 @@ SOAP_TYPES: Final[Mapping[str, str]] = {"soap11": "text/xml", "soap12": "applica
 
 _XSI: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
 _PROLOG: Final = re.compile(r"\ufeff?\s*(?:<\?xml[^>]*\?>\s*)?")
+_TEXT: Final = re.compile(r"(?:text|node|comment|processing-instruction)\([^)]*\)\s*$")
 _UPWARDS: Final = re.compile(r"^/|\.\.|::|\bid\(|\bdocument\(")
 
 
@@ -44,6 +45,8 @@ def path(text: str, namespaces: Mapping[str, str], *, inside: bool = False) -> F
     Raises:
         ValueError: it is none, or leads out.
     """
+    if _TEXT.search(text):
+        raise ValueError(f"expected a path to an element or an attribute, got {text!r}")
     if inside and _UPWARDS.search(text):
         raise ValueError(f"expected a path that stays inside the record, got {text!r}")
     try:
@@ -117,13 +120,18 @@ def leaf(found: Sequence[Any]) -> Any:
     return JUNK if len(node) else node.text or ""
 
 
+def single(found: Sequence[Any]) -> bool:
+    """Whether a path found one element or attribute, so that a text can be put there."""
+    return len(found) == 1 and (_is_element(found[0]) or bool(found[0].attrname))
+
+
 def put(root: Element, find: Find, text: str) -> None:
     """Set the one element's text, or the one attribute, that a path leads to; its caller MUST know that there is one."""
     [node] = find(root)
-    if isinstance(node, str):
-        node.getparent().set(node.attrname, text)  # type: ignore[attr-defined]  # lxml's attribute
-    else:
+    if _is_element(node):
         node.text = text
+    else:
+        node.getparent().set(node.attrname, text)
 
 
 def flat(root: Element) -> dict[tuple[str, ...], str]:
@@ -146,17 +154,35 @@ def flat(root: Element) -> dict[tuple[str, ...], str]:
     return found
 
 
-def cut(record: Element, shown: Collection[Find], blanked: Collection[Find]) -> Element:
-    """A copy of a record with what the shown paths find, the blanked ones emptied, and nothing else."""
+def cut(
+    record: Element, shown: Collection[Find], hidden: Collection[Find] = (), blanked: Collection[Find] = ()
+) -> Element:
+    """A copy of a record with what the shown paths find and nothing else.
+
+    Args:
+        record: the element.
+        shown: paths of what may be seen.
+        hidden: paths of what may not, whatever else leads there.
+        blanked: those of the hidden ones that stay as empty elements or attributes.
+    """
     copied = deepcopy(record)
     copied.tail = None
-    kept = [node for find in shown for node in find(copied)]
+    secret = {_place(node) for find in hidden for node in find(copied)}
+    kept = {_place(node) for find in shown for node in find(copied)} - secret
     emptied = [node for find in blanked for node in find(copied)]
-    attributes = {(node.getparent(), node.attrname) for node in (*kept, *emptied) if isinstance(node, str)}  # type: ignore[attr-defined]
+    blank = {_place(node) for node in emptied}
     for node in emptied:
         _empty(node)
-    _prune(copied, {*filter(_is_element, kept)}, {*filter(_is_element, emptied)}, attributes)
+    _prune(copied, kept, blank)
     return copied
+
+
+_Place = tuple[Element, str]
+"""An element, or one of its attributes; ``""`` for the element itself."""
+
+
+def _place(node: Any) -> _Place:
+    return (node, "") if _is_element(node) else (node.getparent(), node.attrname)
 
 
 def _is_element(node: Any) -> bool:
@@ -164,25 +190,25 @@ def _is_element(node: Any) -> bool:
 
 
 def _empty(node: Any) -> None:
-    if isinstance(node, str):
-        node.getparent().set(node.attrname, "")  # type: ignore[attr-defined]  # lxml's attribute
+    if not _is_element(node):
+        node.getparent().set(node.attrname, "")
         return
     for inner in list(node):
         node.remove(inner)
     node.text = None
 
 
-def _prune(element: Element, kept: set[Element], emptied: set[Element], attributes: set[tuple[Element, str]]) -> bool:
+def _prune(element: Element, kept: Collection[_Place], blank: Collection[_Place]) -> bool:
     """Take away what is not kept; whether anything is left."""
-    whole, blank = element in kept, element in emptied
-    left = whole or blank
+    whole = (element, "") in kept
+    left = whole or (element, "") in blank
     for name in list(element.attrib):
-        if (element, name) in attributes:
+        if (element, name) in kept or (element, name) in blank:
             left = True
-        elif not (left and name.startswith(_XSI)):
+        elif not (whole and name.startswith(_XSI)):  # xsi:nil of a hidden element would tell of its value
             del element.attrib[name]
     for inner in list(element):
-        if not isinstance(inner.tag, str) or not (whole or _prune(inner, kept, emptied, attributes)):
+        if not isinstance(inner.tag, str) or not (whole or _prune(inner, kept, blank)):
             element.remove(inner)
         else:
             left, inner.tail = True, None

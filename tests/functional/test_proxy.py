@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import orjson
@@ -77,6 +78,11 @@ RECORDED: dict[str, Exchange] = {
 }
 
 
+def plain(case: legacy.Case) -> dict[str, Any]:
+    """A record without what tells of cover marks and joint cases, which nobody here may see (R16b)."""
+    return {name: value for name, value in record(case).items() if name not in {"FMBJ", "GTFZ"}}
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("archive")
@@ -85,7 +91,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def seen(folder) -> Iterator[str]:
     """The service over the records that may be seen: the oracle."""
-    with service(folder / "seen", map(record, SEEN)) as url:
+    with service(folder / "seen", map(plain, SEEN)) as url:
         yield url
 
 

@@ -76,10 +76,10 @@ def _answers(url: str) -> bool:
 class ArchiveWorld(World):
     """A deployment with the county and the archive."""
 
-    def __init__(self, folder: Path, url: str, *, catalog: str = "", **more: Any) -> None:
+    def __init__(self, folder: Path, url: str, *, catalog: str = "", password: str = SECRET, **more: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "archive.yaml").write_text(catalog or archive_catalog(url), encoding="utf-8")
-        (folder / PASSWORD).write_text(SECRET, encoding="utf-8")
+        (folder / PASSWORD).write_text(password, encoding="utf-8")
         policy = {
             "engine": "wasm",
             "approvers": {name: f"keys/{name}.pub.pem" for name in ("gu", "shen")},

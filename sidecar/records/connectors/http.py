@@ -92,6 +92,9 @@ class HttpConnector:
         self.database = catalog.database
         self.catalog = catalog
         self.classes: Mapping[str, FieldClass] = catalog.field_classes()
+        self._covering = catalog.covering()
+        parts = (catalog.source, catalog.subject, catalog.attributes)
+        self._needed = frozenset(name for part in parts for name in c.columns_of(part))
         self._source, self._upstream, self._classify = source, upstream, classify
         self._clock = clock
         columns = catalog.columns()
@@ -111,7 +114,7 @@ class HttpConnector:
         rows: list[Row] = []
         keys: set[str] = set()
         for values in asked:
-            found = self._walk(route, values, marks, inquiry_id)
+            found = self._walk(route, values, marks, inquiry_id, views.joint_dropped)
             rows += [row for row in found.rows if row.key not in keys]
             keys |= {row.key for row in found.rows}
             self._bound(len(rows))
@@ -122,7 +125,8 @@ class HttpConnector:
         start = int(page.after[0]) if page.after else 0
         part = tuple(seen[start : start + page.size])
         more = len(seen) > start + page.size
-        return Fetched(part, len(seen), more, self.classes, 0, (start + len(part),) if part else None)
+        end = (start + len(part),) if part else None
+        return Fetched(part, len(seen), more, self.classes, 0, end, self._covering)
 
     def _ask(self, target: Subject | Search) -> tuple[OpenRoute, tuple[Values, ...]]:
         for route in self.routes:
@@ -138,7 +142,7 @@ class HttpConnector:
                     parsed = opened.form.read(recorded.body, self._source.max_depth)
                 except BodyFault as exc:
                     raise DatabaseClosed(f"{self.database}: {opened.route.name}: a recorded answer: {exc}") from exc
-                found = self._derived(opened, parsed.records, RegisterMarks(), {})
+                found = self._derived(opened, parsed.records, RegisterMarks(), frozenset())
                 words = self._classify([row.attributes for row in found.rows])
                 opened_keys = {row.key for row, word in zip(found.rows, words, strict=True) if word.is_open}
                 sealed_keys = {row.key for row in found.rows} - opened_keys
@@ -153,27 +157,43 @@ class HttpConnector:
 
     # --- for the proxy -------------------------------------------------------------------------------------------
 
-    def walk(self, call: Call, marks: RegisterMarks, inquiry_id: str) -> Walked:
+    def walk(
+        self, call: Call, marks: RegisterMarks, inquiry_id: str, joint_dropped: frozenset[FieldClass] = frozenset()
+    ) -> Walked:
         """Everything that the service has to a call.
+
+        Args:
+            call: the call.
+            marks: of the seal register.
+            inquiry_id: goes along.
+            joint_dropped: classes that the decision's views drop from joint cases; a fault in them shows nowhere (R16b).
 
         Raises:
             DatabaseUnavailable, DatabaseTimeout: the service failed, or answered what it should not.
             ResultUnbounded: more than B.
         """
-        return self._walk(call.opened, call.values, marks, inquiry_id)
+        return self._walk(call.opened, call.values, marks, inquiry_id, joint_dropped)
 
     def released(
         self, walked: Walked, classified: Sequence[Classification], views: Views
     ) -> list[tuple[Any, frozenset[str]]]:
-        """The records that may be seen as they came, each with the columns that may be."""
+        """The records that may be seen as they came, each with the columns that may be.
+
+        A column that stands for several fields is shown where all of them are.
+        """
         kept = []
         for row, raw, word in zip(walked.rows, walked.raw, classified, strict=True):
-            release = redact(Fetched((row,), 1, more=False, classes=self.classes), (word,), views)
-            for record in release.records:
-                dropped = views.joint_dropped if row.joint else frozenset()
-                shown = [n for n in record if n in self.classes and self.classes[n] not in dropped]
-                kept.append((raw, frozenset(self.catalog.released[name].column for name in shown)))
+            fetched = Fetched((row,), 1, more=False, classes=self.classes, covering=self._covering)
+            dropped = views.joint_dropped if row.joint else frozenset()
+            for record in redact(fetched, (word,), views).records:
+                hidden = {n for n, of in self.classes.items() if n not in record or of in dropped}
+                kept.append((raw, self._shown(frozenset(hidden))))
         return kept
+
+    def _shown(self, hidden: frozenset[str]) -> frozenset[str]:
+        fields = self.catalog.released
+        secret = {fields[name].column for name in hidden}
+        return frozenset(field.column for field in fields.values()) - secret
 
     def page(
         self,
@@ -214,7 +234,14 @@ class HttpConnector:
 
     # --- the walk ------------------------------------------------------------------------------------------------
 
-    def _walk(self, opened: OpenRoute, values: Values, marks: RegisterMarks, inquiry_id: str) -> Walked:
+    def _walk(
+        self,
+        opened: OpenRoute,
+        values: Values,
+        marks: RegisterMarks,
+        inquiry_id: str,
+        joint_dropped: frozenset[FieldClass],
+    ) -> Walked:
         deadline = self._clock.monotonic() + self._source.deadline_ms / 1000
         rows: list[Row] = []
         raw: list[Any] = []
@@ -226,7 +253,7 @@ class HttpConnector:
             headers = reply.headers if headers is None else headers
             count += len(parsed.records)
             self._bound(max(count, parsed.total or 0))
-            found = self._derived(opened, parsed.records, marks, reply.headers)
+            found = self._derived(opened, parsed.records, marks, joint_dropped)
             new = {row.key for row in found.rows} - {""}
             if keys & new:
                 raise self._failed("its pages overlap")
@@ -308,12 +335,13 @@ class HttpConnector:
         return ""
 
     def _derived(
-        self, opened: OpenRoute, records: Sequence[Any], marks: RegisterMarks, headers: Mapping[str, str]
+        self, opened: OpenRoute, records: Sequence[Any], marks: RegisterMarks, joint_dropped: frozenset[FieldClass]
     ) -> Walked:
         leaves, raw, faulty = [], [], []
+        lenient = self._lenient(joint_dropped) if opened.route.answer.hidden == "omit" else frozenset()
         for record in records:
             try:
-                leaves.append(opened.form.leaves(record))
+                leaves.append(opened.form.leaves(record, lenient))
                 raw.append(record)
             except Unmappable as exc:
                 faulty.append(Faulty("", exc.column))
@@ -321,19 +349,30 @@ class HttpConnector:
         rows, kept = [], []
         for texts, record, (attributes, covered) in zip(leaves, raw, self._derive(leaves, bound), strict=True):
             keys = tuple(texts[place] for place in self._keys)
-            fields, fault = self._fields(texts)
-            row = Row(attributes, fields, covered or attributes.joint is not Joint.NONE, keys, covered)
+            joint = covered or attributes.joint is not Joint.NONE
+            fields, fault = self._fields(texts, joint_dropped if joint else frozenset())
+            row = Row(attributes, fields, joint, keys, covered)
             if fault:
                 faulty.append(Faulty(row.key, fault))
             else:
                 rows.append(row)
                 kept.append(record)
-        return Walked(tuple(rows), tuple(kept), tuple(faulty), headers)
+        return Walked(tuple(rows), tuple(kept), tuple(faulty), {})
 
-    def _fields(self, texts: Sequence[str | None]) -> tuple[dict[str, Any], str]:
-        """The released fields; the name of one that cannot be decoded, or nothing."""
+    def _lenient(self, joint_dropped: frozenset[FieldClass]) -> frozenset[str]:
+        """Columns that say nothing but what a joint case drops: whether one is missing depends on the record."""
+        released = self.catalog.released.values()
+        dropped = {field.column for field in released if field.field_class in joint_dropped}
+        needed = {field.column for field in released if field.field_class not in joint_dropped} | self._needed
+        return frozenset(dropped - needed)
+
+    def _fields(self, texts: Sequence[str | None], dropped: frozenset[FieldClass]) -> tuple[dict[str, Any], str]:
+        """The released fields, None for the dropped ones; the name of one that cannot be decoded, or nothing."""
         fields: dict[str, Any] = {}
         for name, place, decode in self._decoders:
+            if self.classes[name] in dropped:
+                fields[name] = None
+                continue
             try:
                 [fields[name]] = decode([texts[place]])
             except Undecodable:

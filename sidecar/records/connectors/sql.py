@@ -93,6 +93,7 @@ class SqlConnector:
     ) -> None:
         self.database = catalog.database
         self.catalog = catalog
+        self._covering = catalog.covering()
         self.driver = driver
         self.open_record = open_record
         self.classify = classify
@@ -228,7 +229,7 @@ class SqlConnector:
         ])  # fmt: skip
         lost = len(page) - len(kept)
         end = self._position(ready, plan, page[-1], bound) if page else None
-        return Fetched(kept, total - lost, len(rows) > size, plan.classes, lost, end)
+        return Fetched(kept, total - lost, len(rows) > size, plan.classes, lost, end, self._covering)
 
     def _position(self, ready: _Ready, plan: _Plan, row: tuple[Any, ...], bound: e.Bound) -> tuple[Any, ...]:
         types = ready.builder.types

@@ -56,6 +56,14 @@ def test_a_joint_record_loses_the_dropped_classes_in_the_same_shape():
     assert record == {**FIELDS, "story": None}
 
 
+@pytest.mark.parametrize("cover_mark", [False, True])
+def test_a_field_of_the_cover_marks_column_is_for_who_may_see_the_mark(cover_mark):
+    """R16b: of every record, or its absence would tell."""
+    page = replace(fetched(ROW, ROW._replace(joint=True)), covering=frozenset({"crime"}))
+    records = redact(page, [OPEN, OPEN], replace(VIEWS, cover_mark=cover_mark)).records
+    assert ["crime" in record for record in records] == [cover_mark, cover_mark]
+
+
 @pytest.mark.parametrize("covered", [False, True])
 def test_the_cover_mark_is_released_only_where_the_views_say_so(covered):
     row = ROW._replace(cover_mark=covered)

@@ -50,6 +50,9 @@ MISTAKES = {
     ),
     "own header": (lambda t, r: r["soap"]["parameters"][1].update(name="Authorization"), "never passed"),
     "header about the body": (lambda t, r: r["feed"]["answer"].update(headers=["ETag"]), "never passed"),
+    "header that counts": (lambda t, r: r["feed"]["answer"].update(headers=["X-Total-Count"]), "never passed"),
+    "filter on the cover mark": (lambda t, r: t.update(filterable=["covered"]), "R16b"),
+    "filter on the joint case": (lambda t, r: t.update(filterable=["GTFZ"]), "R16b"),
     "records elsewhere": (lambda t, r: r["persons"]["answer"].update(records="$.rows"), "empty list"),
     "records in the template": (
         lambda t, r: r["persons"]["answer"].update(template='{"code":0,"data":{"list":[1]}}'), "empty list"

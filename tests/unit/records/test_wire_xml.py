@@ -77,8 +77,14 @@ def test_a_cut_keeps_what_is_shown_and_nothing_else():
 
 
 def test_a_blanked_column_is_there_and_empty():
-    cut = w.cut(root("<r><x>1</x><y>2</y><z>3</z></r>"), [w.child("x")], [w.child("y")])
+    cut = w.cut(root("<r><x>1</x><y>2</y><z>3</z></r>"), [w.child("x")], [w.child("y")], [w.child("y")])
     assert w.dump(cut) == "<r><x>1</x><y/></r>"
+
+
+@pytest.mark.parametrize("text", ["x/text()", "node()", "/r/comment()", "x/processing-instruction('p')"])
+def test_a_path_leads_to_an_element_or_an_attribute(text):
+    with pytest.raises(ValueError, match="element or an attribute"):
+        w.path(text, {})
 
 
 def test_a_cut_leaves_the_record_as_it_was():
