@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from sidecar.errors import SidecarError
-from sidecar.ledger.verify import Alert
+from sidecar.ledger.verify import Alert, Verdict
 from sidecar.oversight.projector import judged
 from sidecar.policy.revisions import judging
 from sidecar.policy.wasm import WasmEngine
@@ -34,20 +34,19 @@ class RevisionJudge:
         self._labels = tuple(labels)
         self._engines: dict[str, WasmEngine | None] = {}
         self._memo: dict[tuple[str, bytes], list[Alert]] = {}
-        self._last = ""
 
-    def __call__(self, fields: Mapping[str, Any]) -> Sequence[Sequence[Alert]] | None:
+    def __call__(self, fields: Mapping[str, Any], revision: str) -> Verdict:
         """See ``ledger.verify.Judge``."""
-        self._last = str(fields.get("revision") or self._last or next(iter(self._labels), ""))
-        found = [self._alerts(label, fields) for label in self._candidates()]
+        found = [self._alerts(label, fields) for label in self._candidates(revision)]
         known = [alerts for alerts in found if alerts is not None]
         return known or None
 
-    def _candidates(self) -> list[str]:
+    def _candidates(self, revision: str) -> Iterator[str]:
         """The entry's revision, and the one that was activated after it."""
-        place = self._labels.index(self._last) if self._last in self._labels else -1
-        following = self._labels[place + 1 : place + 2] if place >= 0 else ()
-        return [self._last, *following]
+        label = revision or next(iter(self._labels), "")
+        yield label
+        if label in self._labels:
+            yield from self._labels[self._labels.index(label) + 1 :][:1]
 
     def _alerts(self, label: str, fields: Mapping[str, Any]) -> list[Alert] | None:
         engine = self._engine(label)

@@ -76,6 +76,21 @@ def test_a_tree_goes_on_from_its_stored_roots(first, more):
     assert (resumed.size, resumed.root()) == (first + more, merkle.root(leaves))
 
 
+@given(st.lists(st.integers(0, 40), max_size=5))
+def test_many_leaves_at_once_make_the_same_tree_and_name_each_full_subtree_once(counts):
+    leaves, one, many = hashes(sum(counts)), merkle.Range(), merkle.Range()
+    full: dict[int, list[bytes]] = {}
+    for count in counts:
+        for height, nodes in enumerate(many.extend(leaves[many.size : many.size + count])):
+            full.setdefault(height, []).extend(nodes)
+    for leaf in leaves:
+        one.append(leaf)
+    assert (many.size, many.roots, many.root()) == (one.size, one.roots, one.root())
+    for height, nodes in full.items():
+        width = 1 << height
+        assert nodes == [merkle.root(leaves[n : n + width]) for n in range(0, len(leaves) - width + 1, width)]
+
+
 def test_stored_roots_that_do_not_fit_the_size_are_refused():
     with pytest.raises(ValueError, match="a tree of 3 has 2 full subtrees, got 1"):
         merkle.Range(3, hashes(1))

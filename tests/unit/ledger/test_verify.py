@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,17 +15,26 @@ from sqlalchemy import select
 from sidecar.clock import FixedClock
 from sidecar.errors import ConfigurationError
 from sidecar.ledger import merkle, note
+from sidecar.ledger import verify as verifier
 from sidecar.ledger.checkpoint import Checkpoint
+from sidecar.ledger.entry import encode
 from sidecar.ledger.evidence import read_key
 from sidecar.ledger.export import export
 from sidecar.ledger.open import open_ledger
 from sidecar.ledger.sequencer import Sequencer
 from sidecar.ledger.tables import CHECKPOINTS, ENTRIES, NODES, POSITIONS, STATE, WRITERS
-from sidecar.ledger.verify import Alert, Export, Kept, Keys, padded, verify, verify_database
+from sidecar.ledger.verify import JUDGED, Alert, Export, Kept, Keys, padded, verify, verify_database
+from sidecar.oversight.projector import JUDGED_FIELDS
 from sidecar.oversight.tables import EVENTS
 from tests.support.state import NOW, ORIGIN, entry
 
 SIZE = 8
+
+
+@pytest.fixture(autouse=True)
+def _small_blocks(monkeypatch):
+    """What is wrong stands now within a block, now at its edge."""
+    monkeypatch.setattr(verifier, "BLOCK", 3)
 
 
 def event_body(seq, place):
@@ -252,11 +262,11 @@ ALERT = Alert("t", "low", ("R18",))
 
 def test_alerts_are_recomputed_from_the_entries(log):
     places = iter(range(SIZE))
-    right = verify_database(log, judge=lambda fields: [[ALERT] if next(places) in {0, 3} else []])
+    right = verify_database(log, judge=lambda fields, revision: [[ALERT] if next(places) in {0, 3} else []])
     assert (right.fault, right.unjudged) == (None, 0)
-    either = verify_database(log, judge=lambda fields: [[], [ALERT]])
+    either = verify_database(log, judge=lambda fields, revision: [[], [ALERT]])
     assert either.fault is None
-    assert verify_database(log, judge=lambda fields: None).unjudged == SIZE
+    assert verify_database(log, judge=lambda fields, revision: None).unjudged == SIZE
 
 
 @pytest.mark.parametrize(
@@ -268,7 +278,7 @@ def test_alerts_are_recomputed_from_the_entries(log):
     ],
 )
 def test_an_alert_that_was_dropped_added_or_weakened_is_found(log, alerts, text):
-    fault = verify_database(log, judge=lambda fields: [alerts]).fault
+    fault = verify_database(log, judge=lambda fields, revision: [alerts]).fault
     assert fault.kind == "event"
     assert text in fault.text
 
@@ -352,6 +362,71 @@ def test_an_event_of_an_entry_that_is_not_exported_is_found(exported):
     events = lines(exported, "events.jsonl")
     (exported / "events.jsonl").write_text(events[0] + events[1].replace('"position": 3', '"position": 300'))
     assert verify(Export(exported)).fault.kind == "event"
+
+
+def test_entries_alike_in_what_is_judged_are_judged_once(settings, engine, ledger):
+    for revision in ("", "1-a", "1-a", "", "2-b", "1-a"):
+        ledger.commit(entry(revision=revision))
+    sequencer = Sequencer(engine, ledger, FixedClock(NOW), [])
+    sequencer.step()
+    sequencer.release()
+    asked = []
+
+    def judge(fields, revision):
+        asked.append((fields["revision"], revision))
+        return [[]]
+
+    assert verify_database(engine, judge=judge).ok
+    assert asked == [("", ""), ("1-a", "1-a"), ("", "1-a"), ("2-b", "2-b")]
+
+
+def test_what_alerts_depend_on_is_remembered_whole():
+    assert {*JUDGED_FIELDS} <= {*JUDGED}
+
+
+FIELDS = ("answer", "basis", "channel", "database", "filter", "kind", "officer", "purpose", "revision", "time", "unit")
+
+
+@given(
+    st.dictionaries(st.sampled_from(FIELDS), st.text() | st.text('ab,"\\page:{}', max_size=12)),
+    st.lists(st.text("a-9A", max_size=4), max_size=3),
+    st.dictionaries(st.sampled_from(["page", "pad", "a"]), st.text(max_size=3)),
+    st.integers(0, 10**10),
+)
+def test_the_quick_look_takes_nothing_that_the_thorough_one_would_not(fields, codes, extra, page):
+    body, leaf = encode(replace(entry(), **fields, codes=tuple(codes), extra=extra, page=page))
+    usual = verifier._usual(body, verifier._Judged(None))
+    plain = "".join(fields.values())
+    assert (usual is not None) == (
+        plain.isascii()
+        and (plain.isprintable() and not set(plain) & {'"', "\\"})
+        and not extra
+        and all(set(code) <= set("a-9") and code for code in codes)
+        and page < 10**9
+    )
+    assert usual is None or usual[0] == b"\0" + leaf.data == b"\0" + padded(body)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        (b'"page":', b'"pad":"0","page":'),
+        (b'"page":', b'"paddock":"0","page":'),
+        (b'"page":0', b'"page":00'),
+        (b'"page":0', b'"page":0.0'),
+        (b'"v":1', b'"v":1 '),
+        (b'"v":1', b'"v":1,"w":1'),
+        (b'"unit":""', b'"unit":"\\u0061"'),
+        (b'"unit":""', b'"unit":"","unit":""'),
+        (b'"codes":[]', b'"codes":[,]'),
+        (b'"codes":[]', b'"codes":["a",]'),
+    ],
+)
+def test_the_quick_look_leaves_any_other_shape_to_the_thorough_one(change):
+    body = encode(entry())[0]
+    assert verifier._usual(body, verifier._Judged(None))
+    assert body.count(change[0]) == 1
+    assert verifier._usual(body.replace(*change), verifier._Judged(None)) is None
 
 
 @given(
