@@ -18,9 +18,11 @@ ENSURE := $(PYTHON) tools/ensure.py
 
 PURE := sidecar/law/*,sidecar/codes.py,sidecar/errors.py,sidecar/records/expr.py,sidecar/records/attributes.py,sidecar/records/written.py,sidecar/records/tables.py,sidecar/records/propose.py,sidecar/records/draft.py,sidecar/records/qualify.py,sidecar/records/grade.py,sidecar/records/redaction.py,sidecar/gateway/steps.py,sidecar/gateway/read.py,sidecar/gateway/body.py,sidecar/gateway/cursor.py,sidecar/gateway/receipt.py,sidecar/gateway/problem.py,sidecar/gateway/answer_time.py,sidecar/policy/types.py,sidecar/policy/decode.py,sidecar/policy/filter.py,sidecar/policy/lint.py,sidecar/policy/memo.py,sidecar/policy/params.py,sidecar/ledger/merkle.py,sidecar/ledger/tiles.py,sidecar/ledger/note.py,sidecar/ledger/checkpoint.py,sidecar/ledger/proofs.py,sidecar/ledger/evidence.py,sidecar/ledger/entry.py,sidecar/ledger/build.py
 PURE_LEAST := 95
+# Two files at a time; the tests of a file share its servers.
+SERVERS := -q -n 2 --dist loadfile
 OPA = $$($(ENSURE) opa)
 
-.PHONY: help demo test tools dev fmt lint policies mutants bundle bundle-check docs docs-check unit conformance two-worlds worlds probes-test probes timing functional faults bench bench-memory clean
+.PHONY: help demo test tools dev fmt lint policies mutants bundle bundle-check docs docs-check unit servers conformance two-worlds worlds probes-test probes timing functional faults bench bench-memory clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | column -t -s '	'
@@ -30,7 +32,7 @@ demo: ## set up, tell the story, serve until Ctrl-C (ONCE=1: end after the story
 	@if [[ "$${DEMO_ENGINE:-}" != wasm ]]; then export SIDECAR_OPA="$(OPA)"; fi; \
 	exec $(BIN)/sidecar demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(DEMO_FOLDER),--folder $(DEMO_FOLDER))
 
-test: lint docs-check policies bundle-check mutants unit conformance two-worlds probes-test functional faults ## all checks and tests
+test: lint docs-check policies bundle-check mutants unit servers ## all checks and tests
 
 tools: ## OPA, Helm, fsck of Tessera, omniwitness, PostgreSQL and MariaDB for the tests
 	@opa="$(OPA)"; [[ -n "$$opa" ]]
@@ -79,11 +81,14 @@ unit: dev ## fast tests; branch coverage of the pure modules
 	$(BIN)/pytest tests/unit -n 2 -q --cov --cov-report=
 	$(BIN)/coverage report --include='$(PURE)' --fail-under=$(PURE_LEAST)
 
+servers: dev tools ## conformance, two-worlds, probes-test, functional and faults in one run
+	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/functional tests/worlds tests/conformance tests/probes tests/faults $(SERVERS)
+
 conformance: dev tools ## engines, databases and golden cases agree
-	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/conformance -q
+	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/conformance $(SERVERS)
 
 functional: dev tools ## real servers, as processes
-	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/functional -q
+	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/functional $(SERVERS)
 
 bench: dev tools ## speed beside the floor and the straightforward stack; nothing else should run meanwhile
 	@$(ENSURE) wrk
@@ -94,7 +99,7 @@ bench-memory: dev tools ## memory of the workers after 20,000 and after 100,000 
 	SIDECAR_OPA="$(OPA)" $(BIN)/python -m tests.benchmarks.memory
 
 two-worlds: dev tools ## 500 pairs of databases that differ in sealed records only show the same bytes
-	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/worlds -q
+	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/worlds $(SERVERS)
 
 worlds: dev tools ## the same with 10,000 new pairs (WORLDS, WORLDS_SEED), and its page in docs/reports
 	@seed="$${WORLDS_SEED:-$$RANDOM$$RANDOM}"; echo "WORLDS_SEED=$$seed"; \
@@ -103,7 +108,7 @@ worlds: dev tools ## the same with 10,000 new pairs (WORLDS, WORLDS_SEED), and i
 	$(BIN)/python -m tests.worlds.report "$$report" docs/reports/worlds.md; rm "$$report"
 
 probes-test: dev tools ## an attacker guesses who has sealed records, on four systems; a few hundred persons
-	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/probes -q
+	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/probes $(SERVERS)
 
 probes: dev tools ## the same with 5,000 persons, and its page in docs/reports
 	SIDECAR_OPA="$(OPA)" $(BIN)/python -m tests.probes.run
@@ -112,7 +117,7 @@ timing: dev ## does time tell of sealed records: 100,000 pairs of answers (PAIRS
 	$(BIN)/python -m tests.probes.timing
 
 faults: dev tools ## kills, dead servers, bad input, planted values; KILL_ROUNDS=40 for the long form
-	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/faults -q
+	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/faults $(SERVERS)
 
 clean: ## remove what targets made in the checkout
 	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage build dist
