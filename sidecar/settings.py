@@ -209,6 +209,12 @@ class Gateway(Section):
     approval_days: int = Field(
         30, ge=1, le=3660, description="How many days an approval is good where the approver states no number."
     )
+    draft_days: int = Field(
+        30,
+        ge=1,
+        le=365,
+        description="How many days a draft of an application waits to be handed in; then it is erased.",
+    )
     register_decisions: int = Field(
         50_000,
         ge=0,

@@ -22,7 +22,7 @@ from sidecar.errors import RequestInvalid
 from sidecar.gateway.body import Stated, parse_object, read_shape
 from sidecar.gateway.types import Inquiry, Request
 from sidecar.law import identifiers
-from sidecar.law.days import beijing_day
+from sidecar.law.days import beijing_day, parse_day
 from sidecar.law.identifiers import IdentifierInvalid
 from sidecar.records.types import Condition, Search, SortKey, Subject
 
@@ -118,10 +118,18 @@ def _target(stated: Stated, today: int) -> Subject | Search:
         if stated.person_id:
             return Subject(person_id=identifiers.citizen_number(stated.person_id, today))
         if stated.by_subject:
-            return Subject(name=identifiers.person_name(stated.name), birth_date=stated.birth_date)
+            return _named(stated.name, stated.birth_date, today)
     except IdentifierInvalid as exc:
         raise RequestInvalid(exc.code, str(exc)) from exc
     return Search(tuple(Condition(*condition) for condition in stated.conditions))
+
+
+def _named(name: str, birth_date: str, today: int) -> Subject:
+    """A person by name and birth date, which is not to come (E5, R23)."""
+    born = parse_day(birth_date)
+    if born is None or born > today:
+        raise RequestInvalid(Code.IDENTIFIER_INVALID, "birth_date: expected a day that is not to come")
+    return Subject(name=identifiers.person_name(name), birth_date=birth_date)
 
 
 def as_stated(text: str) -> str:

@@ -1,6 +1,7 @@
 """Applications and their states: each transition is one ledger entry and one conditioned update, or nothing (Q5–Q8).
 
-draft → submitted → approved | refused; withdrawn from any of the first three; expired is approved after ``valid_to``.
+draft → submitted → approved | refused; withdrawn from any of the first three; expired is a draft that was not handed in,
+or an approval, after ``valid_to``.
 
 With a decision, or where it is withdrawn after it was handed in, the content goes to the dossier, sealed for the organs;
 at the end (refused, withdrawn, expired) it is erased here (P6).
@@ -29,7 +30,7 @@ from sidecar.ledger.types import Effect, EffectRefused, Entry, Ledger
 from sidecar.papers import changes, undertaking
 from sidecar.papers.content import ERASED, Content, ContentSealer
 from sidecar.papers.drafts import Draft, Stated, read_draft
-from sidecar.papers.lookup import application_of
+from sidecar.papers.lookup import LASTING, application_of
 from sidecar.papers.register import pseudonym_source
 from sidecar.papers.tables import APPLICATION_EVENTS, APPLICATIONS
 from sidecar.papers.types import Application, ApplicationState
@@ -106,6 +107,7 @@ class Applications:
         sealer: seals contents.
         clock: time.
         dossiers: seals contents for the organs.
+        draft_days: how long a draft waits to be handed in.
         random: source of ids and salts.
     """
 
@@ -118,11 +120,13 @@ class Applications:
         clock: Clock,
         *,
         dossiers: Dossiers,
+        draft_days: int = 30,
         random: RandomBytes = system_random,
     ) -> None:
         self._engine = reading(engine)
         self._writing = engine
         self._dossiers = dossiers
+        self._draft_seconds = draft_days * 86400
         self._ledger = ledger
         self._keys = keys
         self._sealer = sealer
@@ -207,7 +211,7 @@ class Applications:
         return self._act(officer, identifier, "undertaking", {"wording": undertaking.read(wording)})
 
     def purge(self, now: int) -> int:
-        """Erase the contents of approvals that are over; how many.
+        """Erase the contents of approvals and drafts that are over; how many.
 
         Args:
             now: POSIX seconds.
@@ -216,7 +220,7 @@ class Applications:
             LedgerUnavailable: the state database does not answer.
         """
         c = APPLICATIONS.c
-        over = update(APPLICATIONS).where(c.state == S.APPROVED.value, c.valid_to < now, func.length(c.content) > 0)
+        over = update(APPLICATIONS).where(c.state.in_(sorted(LASTING)), c.valid_to < now, func.length(c.content) > 0)
         try:
             with self._writing.begin() as connection:
                 return connection.execute(over.values(content=ERASED, content_key_id="")).rowcount
@@ -361,7 +365,7 @@ class Applications:
             "basis": stated.basis,
             "purpose": stated.purpose,
             "received": milliseconds(self._clock.now()),
-            "valid_to": None,
+            "valid_to": int(self._clock.now().timestamp()) + self._draft_seconds,
             "approver": None,
             "copies_approved": 0,
             "undertaking_by": None,

@@ -22,7 +22,10 @@ _EVENT = (
 _HELD = "WHERE id = %(id)s AND state = %(before)s AND version = %(version)s AND {guard}"
 _OTHER = " AND NOT (officer_issuer = %(issuer)s AND officer = %(subject)s)"
 _OWN = " AND officer_issuer = %(issuer)s AND officer = %(subject)s"
-_MOVE = f"UPDATE applications SET state = %(state)s, version = version + 1 {_HELD}{_OWN}"  # noqa: S608  # constants
+_SUBMIT = (
+    "UPDATE applications SET state = %(state)s, version = version + 1, valid_to = NULL "  # noqa: S608  # constants
+    f"{_HELD}{_OWN} AND valid_to >= CAST(%(now)s AS BIGINT)"
+)
 _WITHDRAW = (
     "UPDATE applications SET state = %(state)s, version = version + 1, "  # noqa: S608  # constants
     f"content = %(content)s, content_key_id = %(content_key_id)s {_HELD}{_OWN}"
@@ -45,7 +48,7 @@ _SIGNED = (
     "CAST(%(entry_id)s AS TEXT) WHERE {guard}"
 )
 UPDATES: Final[Mapping[str, str]] = {
-    "submit": _MOVE,
+    "submit": _SUBMIT,
     "withdraw": _WITHDRAW,
     "approve": _APPROVE,
     "refuse": _REFUSE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Engine, Row, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,6 +16,9 @@ from sidecar.papers.types import Absent, Application, ApplicationState, Invalid
 from sidecar.storage.engine import reading
 
 _READ = [column for column in APPLICATIONS.c if column.name not in {"content", "content_key_id"}]
+
+LASTING: Final = frozenset({ApplicationState.DRAFT, ApplicationState.APPROVED})
+"""States that end by themselves, after the row's ``valid_to``."""
 
 
 class ApplicationReader:
@@ -51,9 +54,9 @@ class ApplicationReader:
 
 
 def application_of(row: Row[Any], now: int) -> Application:
-    """A stored application at an instant, POSIX seconds; an approval that is over is expired."""
+    """A stored application at an instant, POSIX seconds; an approval or a draft that is over is expired."""
     state = ApplicationState(row.state)
-    if state is ApplicationState.APPROVED and (row.valid_to is None or row.valid_to < now):
+    if state in LASTING and (row.valid_to is None or row.valid_to < now):
         state = ApplicationState.EXPIRED
     return Application(
         id=row.id,

@@ -113,7 +113,7 @@ APPLICATIONS = Table(
     Column("basis", String(512), nullable=False),
     Column("purpose", String(64), nullable=False),
     Column("received", BigInteger, nullable=False),
-    # POSIX seconds; from the approval.
+    # POSIX seconds; of a draft and of an approval.
     Column("valid_to", BigInteger, nullable=True),
     Column("approver", String(OFFICER_LENGTH), nullable=True),
     Column("copies_approved", Boolean, nullable=False),

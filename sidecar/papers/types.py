@@ -68,7 +68,7 @@ class Application:
     scope: str
     basis: str
     purpose: str
-    valid_to: int | None  # POSIX seconds, from the approval
+    valid_to: int | None  # POSIX seconds, of a draft or an approval
     approver: str | None  # "issuer|subject"
     copies_approved: bool
     undertaking_by: str | None  # "issuer|subject" of who signed the undertaking

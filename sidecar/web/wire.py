@@ -175,7 +175,14 @@ class _Parts:
         """The store of applications."""
         sealer = ContentSealer.load(self.settings.path(self.settings.keys.directory))
         return Applications(
-            self.state, self.ledger, self.ring, sealer, self.clock, dossiers=dossiers, random=self.random
+            self.state,
+            self.ledger,
+            self.ring,
+            sealer,
+            self.clock,
+            dossiers=dossiers,
+            draft_days=self.settings.gateway.draft_days,
+            random=self.random,
         )
 
     def proxy(self, gateway: Gateway, applications: Applications) -> Proxy:

@@ -73,6 +73,7 @@ def test_a_search_keeps_its_conditions_and_order():
         ({"name": " ", "birth_date": "1985-07-11"}, "identifier-invalid"),
         ({"name": "何\u200b大伟", "birth_date": "1985-07-11"}, "identifier-invalid"),
         ({"name": "何大伟", "birth_date": "1985-02-30"}, "body-invalid"),
+        ({"name": "何大伟", "birth_date": "2985-02-28"}, "identifier-invalid"),
     ],
 )
 def test_a_subject_that_is_none_is_refused(subject, code):

@@ -305,6 +305,23 @@ def test_an_approval_is_filed_at_once_and_erased_when_it_is_over(world):
     assert len(world.dossier()) == 1
 
 
+def test_a_draft_that_nobody_hands_in_expires_and_leaves_nothing(world):
+    made, filed_in_time = world.draft(), world.draft()
+    last = NOW + timedelta(days=30)
+    world.clock.set(last)
+    assert world.store.submit(LI, filed_in_time).application.valid_to is None
+    assert world.store.purge(int(last.timestamp())) == 0
+    world.clock.set(last + timedelta(seconds=1))
+    assert world.store.purge(int(last.timestamp()) + 1) == 1
+    assert world.store.view(LI, made).application.state == "expired"
+    assert world.kept(made) == BLANK != world.kept(filed_in_time)
+    assert world.dossier() == []
+    for action in (world.store.submit, world.store.withdraw):
+        with pytest.raises(CodedError) as caught:
+            action(LI, made)
+        assert (caught.value.code, caught.value.status) == ("state-conflict", 409)
+
+
 def test_an_approval_that_is_withdrawn_is_erased_and_filed_once(world):
     made = world.submitted()
     world.store.approve(CHEN, made, copies_approved=False, valid_days=1)
