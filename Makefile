@@ -5,6 +5,7 @@
 #   ONCE=1          `make demo` ends after the story
 #   KILL_ROUNDS     how often `make faults` kills every worker of both deployments  (3)
 #   BENCH           options of the benchmark                                (--rounds 3 --seconds 6 --json bench.json)
+#   BENCH_LEDGER    options of the ledger's benchmark                       (--rounds 3 --seconds 3 --entries 40000)
 #   DEMO_DB, DEMO_ENGINE   postgresql or sqlite; opa or wasm: force the demo's parts
 
 SHELL := bash
@@ -22,7 +23,7 @@ PURE_LEAST := 95
 SERVERS := -q -n 2 --dist loadfile
 OPA = $$($(ENSURE) opa)
 
-.PHONY: help demo test tools dev fmt lint policies mutants bundle bundle-check docs docs-check unit servers conformance two-worlds worlds probes-test probes timing functional faults bench bench-memory clean
+.PHONY: help demo test tools dev fmt lint policies mutants bundle bundle-check docs docs-check unit servers conformance two-worlds worlds probes-test probes timing functional faults bench bench-ledger bench-memory clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | column -t -s '	'
@@ -93,6 +94,9 @@ functional: dev tools ## real servers, as processes
 bench: dev tools ## speed beside the floor and the straightforward stack; nothing else should run meanwhile
 	@$(ENSURE) wrk
 	SIDECAR_OPA="$(OPA)" $(BIN)/python -m tests.benchmarks.speed $(BENCH)
+
+bench-ledger: dev tools ## the ledger beside plain INSERTs, the raw flush and itself; nothing else should run meanwhile
+	SIDECAR_OPA="$(OPA)" $(BIN)/python -m tests.benchmarks.ledger $(BENCH_LEDGER)
 
 bench-memory: dev tools ## memory of the workers after 20,000 and after 100,000 inquiries
 	@$(ENSURE) wrk

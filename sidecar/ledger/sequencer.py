@@ -11,15 +11,16 @@ import fcntl
 import heapq
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
+from itertools import chain, groupby
+from operator import itemgetter, le
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import psycopg
 import structlog
-from sqlalchemy import Connection, Engine, RowMapping, bindparam, select, text
+from sqlalchemy import Connection, Engine, bindparam, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from sidecar.clock import Clock
@@ -46,11 +47,11 @@ SLOW_EVERY = 50
 BEAT_MS = 5000
 """How often an idle holder says that it is there."""
 
-_FETCH = text(
-    "SELECT w.id AS writer, w.integrated_seq, w.integrated_chain, e.writer_seq, e.chain, e.leaf_hash, e.body "
+_FETCH = (
+    "SELECT w.id, w.integrated_seq, w.integrated_chain, e.writer_seq, e.chain, e.leaf_hash, e.body "
     "FROM ledger_writers w JOIN ledger_entries e ON e.writer = w.id "
-    "AND e.writer_seq > w.integrated_seq AND e.writer_seq <= w.integrated_seq + :batch "
-    "WHERE w.fault = '' AND w.active > :since ORDER BY w.id, e.writer_seq"
+    "AND e.writer_seq > w.integrated_seq AND e.writer_seq <= w.integrated_seq + {batch} "
+    "WHERE w.fault = '' AND w.active > {since} ORDER BY w.id, e.writer_seq"
 )
 _MARK_FAULT = "UPDATE ledger_writers SET fault = %(fault)s WHERE id = %(writer)s AND fault = '' AND {guard}"
 
@@ -141,17 +142,20 @@ class FileLock:
         self._file = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """An entry that waits for its position, with the chain after it."""
+_Waiting = tuple[str, int, bytes, int, bytes, bytes, bytes]
+"""A row of ``_FETCH``."""
 
-    positioned: Positioned
+
+class _Head(NamedTuple):
+    """An entry that waits for its position, with the chain after it. Heads are ordered by the entry's time and id."""
+
+    time: str
+    id: str
+    writer: str
+    writer_seq: int
+    leaf_hash: bytes
+    fields: Mapping[str, Any]
     chain: bytes
-
-
-def _order(head: _Head) -> tuple[str, str]:
-    """Entry time, then id."""
-    return str(head.positioned.fields.get("time", "")), str(head.positioned.fields.get("id", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,10 +248,10 @@ class Sequencer:
         since = -1 if slow else milliseconds(self._clock.now()) - HOT_MS
         connection.execution_options(sqlite_begin="DEFERRED")
         with connection.begin():
-            rows = connection.execute(_FETCH, {"batch": self._batch, "since": since}).mappings().all()
+            rows = _fetched(connection, self._batch, since)
         runs: list[list[_Head]] = []
         faults: list[_Fault] = []
-        for _, writer_rows in groupby(rows, key=itemgetter("writer")):
+        for _, writer_rows in groupby(rows, key=itemgetter(0)):
             run: list[_Head] = []
             fault = _follow(writer_rows, run)
             runs.append(run)
@@ -264,16 +268,18 @@ class Sequencer:
         with connection.begin():
             state = connection.execute(select(STATE.c.size, STATE.c.roots)).one()
             tree = merkle.Range(state.size, [state.roots[i : i + 32] for i in range(0, len(state.roots), 32)])
-            entries = [_place(head.positioned, state.size + i) for i, head in enumerate(heads)]
-            for placed in entries:
-                tree.append(placed.leaf_hash)
+            entries = [
+                Positioned(position, head.writer, head.writer_seq, head.leaf_hash, head.fields)
+                for position, head in enumerate(heads, state.size)
+            ]
+            made = tree.extend([head.leaf_hash for head in heads])
             changes = {"size": tree.size, "roots": b"".join(tree.roots), "holder": self._name, "beat": now}
             moved = connection.execute(STATE.update().where(STATE.c.size == state.size).values(changes))
             if moved.rowcount != 1:
                 raise LedgerUnavailable(f"another sequencer is at work at position {state.size}")
             if entries:
                 positions.insert(connection, entries)
-                add_nodes(connection, state.size, tree.size)
+                add_nodes(connection, state.size, tree.size, made)
                 connection.execute(_MOVE_CURSOR, _cursors(heads, now))
                 for projector in self._projectors:
                     projector.project(connection, entries)
@@ -300,43 +306,58 @@ _MOVE_CURSOR = (
 )
 
 
-def _follow(rows: Iterator[RowMapping], run: list[_Head]) -> _Fault | None:
+def _fetched(connection: Connection, batch: int, since: int) -> list[_Waiting]:
+    """Rows of ``_FETCH`` by the driver itself, hashes and bodies in binary: SQLAlchemy's rows take longer than the rest."""
+    connection.execute(text("SELECT 1"))  # it has begun the transaction
+    driver: Any = connection.connection.dbapi_connection
+    if isinstance(driver, psycopg.Connection):
+        with driver.cursor(binary=True) as cursor:
+            cursor.execute(_FETCH.format(batch="%s::bigint", since="%s::bigint").encode(), (batch, since))
+            return cursor.fetchall()
+    found: list[_Waiting] = driver.execute(_FETCH.format(batch="?", since="?"), (batch, since)).fetchall()
+    return found
+
+
+def _follow(rows: Iterator[_Waiting], run: list[_Head]) -> _Fault | None:
     """Append a writer's entries to ``run`` as long as sequence and chain hold."""
-    for row in rows:
+    for writer, integrated, before, found, after, leaf_hash, body in rows:
         last = run[-1] if run else None
-        seq = (last.positioned.writer_seq if last else row["integrated_seq"]) + 1
-        chain = merkle.chain_next(last.chain if last else row["integrated_chain"], row["leaf_hash"])
-        if row["writer_seq"] != seq:
-            return _Fault(row["writer"], seq, "gap")
-        if row["chain"] != chain:
-            return _Fault(row["writer"], seq, "chain")
+        seq = (last.writer_seq if last else integrated) + 1
+        following = merkle.chain_next(last.chain if last else before, leaf_hash)
+        if found != seq:
+            return _Fault(writer, seq, "gap")
+        if after != following:
+            return _Fault(writer, seq, "chain")
         try:
-            fields, leaf = read(row["body"])
+            fields, leaf = read(body)
         except EntryInvalid:
-            return _Fault(row["writer"], seq, "body")
-        if leaf.hash != row["leaf_hash"]:
-            return _Fault(row["writer"], seq, "body")
-        run.append(_Head(Positioned(-1, row["writer"], seq, row["leaf_hash"], fields), chain))
+            return _Fault(writer, seq, "body")
+        if leaf.hash != leaf_hash:
+            return _Fault(writer, seq, "body")
+        time, identifier = str(fields.get("time", "")), str(fields.get("id", ""))
+        run.append(_Head(time, identifier, writer, seq, leaf_hash, fields, following))
     return None
-
-
-def _place(entry: Positioned, position: int) -> Positioned:
-    return Positioned(position, entry.writer, entry.writer_seq, entry.leaf_hash, entry.fields)
 
 
 def _merged(runs: Sequence[Sequence[_Head]], batch: int) -> Iterator[_Head]:
     """The runs in order, up to the end of the first that may go on beyond what was fetched."""
     ends = {id(run[-1]) for run in runs if len(run) == batch}
-    for head in heapq.merge(*runs, key=_order):
+    for head in _in_order(runs):
         yield head
         if id(head) in ends:
             return
 
 
+def _in_order(runs: Sequence[Sequence[_Head]]) -> Iterable[_Head]:
+    """The runs merged; where no writer's clock went backwards, sorting gives the same at a tenth of the cost."""
+    if all(all(map(le, run, run[1:])) for run in runs):
+        return sorted(chain.from_iterable(runs))
+    return heapq.merge(*runs)
+
+
 def _cursors(heads: Sequence[_Head], now: int) -> list[dict[str, Any]]:
     """Each writer's last entry of the batch."""
-    last = {head.positioned.writer: head for head in heads}
+    last = {head.writer: head for head in heads}
     return [
-        {"writer": writer, "seq": head.positioned.writer_seq, "chain": head.chain, "now": now}
-        for writer, head in last.items()
+        {"writer": writer, "seq": head.writer_seq, "chain": head.chain, "now": now} for writer, head in last.items()
     ]

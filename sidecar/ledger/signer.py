@@ -151,8 +151,7 @@ class Signer:
             text = f"a tree of {tree.size} entries was signed before, there are {size}"
             raise LogRefused(Code.LEDGER_ROLLED_BACK, text)
         for start in range(tree.size, size, FETCH):
-            for leaf in log.leaves(start, min(FETCH, size - start)):
-                tree.append(leaf)
+            tree.extend([*log.leaves(start, min(FETCH, size - start))])
         if b"".join(tree.roots) != roots:
             contained(log, size, last)  # tells another history from a damaged one
             raise LogRefused(Code.LEDGER_DAMAGED, "the entries lead to another tree than the sequencer stored")

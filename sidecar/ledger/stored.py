@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, func, select
@@ -11,7 +11,7 @@ from sidecar.codes import Code
 from sidecar.ledger import entry, merkle
 from sidecar.ledger.signed import LogRefused
 from sidecar.ledger.tables import CHECKPOINTS, ENTRIES, NODES, POSITIONS, STATE
-from sidecar.ledger.tiles import WIDTH
+from sidecar.ledger.tiles import TILE_BITS, WIDTH
 
 BACKFILL = 256
 """Most nodes a level that one round adds: a log that is older than the table of nodes does not hold the round up."""
@@ -121,15 +121,19 @@ class StoredCheckpoint:
         return self.note + self.cosignatures
 
 
-def add_nodes(connection: Connection, old: int, new: int) -> None:
-    """Store the roots of the tiles that became full between the sizes, and of some that an older log lacks."""
+def add_nodes(connection: Connection, old: int, new: int, made: Sequence[Sequence[bytes]]) -> None:
+    """Store the roots of the tiles that became full between the sizes, and of some that an older log lacks.
+
+    ``made`` are the roots of the subtrees that became full, a list for each height (``merkle.Range.extend``).
+    """
     log = StoredLog(connection)
     level, width = 1, WIDTH
     while old // width != new // width:
         last = connection.execute(select(func.max(NODES.c.number)).where(NODES.c.level == level)).scalar_one()
         first = 0 if last is None else last + 1
         numbers = range(first, min(new // width, first + BACKFILL))
-        rows = [{"level": level, "number": n, "hash": _root(log, level, n)} for n in numbers]
+        fresh = dict(enumerate(made[level * TILE_BITS], old // width))
+        rows = [{"level": level, "number": n, "hash": fresh.get(n) or _root(log, level, n)} for n in numbers]
         if rows:
             connection.execute(NODES.insert(), rows)
         level, width = level + 1, width * WIDTH

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from sidecar.ledger import merkle
 
-WIDTH = 256
+TILE_BITS = 8
+WIDTH = 1 << TILE_BITS
 """Hashes in a full tile, and entries in a full bundle."""
 
 MAX_ENTRY_BYTES = 0xFFFF

@@ -31,6 +31,8 @@ SIGNED_EVERY = 10_000
 """Entries between two checkpoints: a busy minute."""
 
 _SIZE = 2048
+_ENTRIES = "ledger_entries (writer, writer_seq, chain, leaf_hash, body)"
+_POSITIONS = "ledger_positions (position, writer, writer_seq, leaf_hash, entry_id)"
 _COPY = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
 _END = struct.pack("!h", -1)
 _ID, _SALT, _TIME = "0190a5f7-0000-7000-8000-000000000000", "A" * 22, "2026-01-02T03:04:05.678Z"
@@ -89,8 +91,7 @@ class Preload:
     def grow(self, size: int) -> None:
         """Add entries until there are ``size``."""
         with psycopg.connect(self.dsn) as connection:
-            if not self._writers:
-                self._open(connection)
+            self._resume(connection)
             while self.tree.size < size:
                 self._block(connection, min(BLOCK, size - self.tree.size))
                 connection.commit()
@@ -98,6 +99,23 @@ class Preload:
             self._head(connection)
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             connection.execute("VACUUM (ANALYZE) ledger_entries, ledger_positions, ledger_nodes, ledger_writers")
+
+    def wait(self, count: int) -> None:
+        """Add entries that have no position yet."""
+        with psycopg.connect(self.dsn) as connection:
+            self._resume(connection)
+            for first in range(self.tree.size, self.tree.size + count, BLOCK):
+                rows, _, _ = self._rows(first, min(BLOCK, self.tree.size + count - first))
+                _copy(connection, _ENTRIES, rows)
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            connection.execute("VACUUM (ANALYZE) ledger_entries")
+
+    def _resume(self, connection: psycopg.Connection) -> None:
+        """Go on from where the sequencer is."""
+        if not self._writers:
+            self._open(connection)
+        [(size, roots)] = connection.execute("SELECT size, roots FROM ledger_state").fetchall()
+        self.tree = merkle.Range(size, [roots[n : n + 32] for n in range(0, len(roots), 32)])
 
     def _open(self, connection: psycopg.Connection) -> None:
         stamp = milliseconds(self.start)
@@ -109,6 +127,16 @@ class Preload:
 
     def _block(self, connection: psycopg.Connection, count: int) -> None:
         first = self.tree.size
+        entries, positions, leaves = self._rows(first, count)
+        made = self.tree.extend(leaves)
+        _copy(connection, _ENTRIES, entries)
+        _copy(connection, _POSITIONS, positions)
+        _nodes(connection, made, first)
+        if first // SIGNED_EVERY != self.tree.size // SIGNED_EVERY:
+            self._signed(connection)
+
+    def _rows(self, first: int, count: int) -> tuple[list[bytes], list[bytes], list[bytes]]:
+        """Rows of entries and of positions, and leaf hashes."""
         entries, positions, leaves = [_COPY], [_COPY], []
         for position, identifier, body, leaf in _made(first, count, self.start):
             writer = self._writers[position % WRITERS]
@@ -122,13 +150,7 @@ class Preload:
                 b"\0\x05" + struct.pack("!iq", 8, position) + place + leaf_field + b"\0\0\0\x24" + identifier
             )
             leaves.append(leaf)
-        made = self.tree.extend(leaves)
-        columns = "(writer, writer_seq, chain, leaf_hash, body)"
-        _copy(connection, f"ledger_entries {columns}", entries)
-        _copy(connection, "ledger_positions (position, writer, writer_seq, leaf_hash, entry_id)", positions)
-        _nodes(connection, made, first)
-        if first // SIGNED_EVERY != self.tree.size // SIGNED_EVERY:
-            self._signed(connection)
+        return entries, positions, leaves
 
     def _signed(self, connection: psycopg.Connection) -> None:
         if self.key is None:
