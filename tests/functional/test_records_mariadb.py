@@ -132,7 +132,7 @@ def test_the_registers_keys_are_excluded_in_the_database(database):
     key = "A\"{,}\\\\\\|'|1"
     assert keys(connector, views=r.OPEN_ONLY) == [key, "AJ2|1"]
     assert keys(connector, views=r.OPEN_ONLY, marks=RegisterMarks(sealed=frozenset({key, "x|1"}))) == ["AJ2|1"]
-    assert len(connector._plans) == 1
+    assert len(connector._ready.plans) == 1
 
 
 @pytest.mark.parametrize("statement", ["DELETE FROM T_AJXX", "CREATE TABLE x (i int)", "UPDATE T_AJXX SET XM = 'a'"])

@@ -82,7 +82,7 @@ def test_a_person_is_found_under_every_form_and_by_the_index(database, postgres_
         connection.execute(f'ALTER TABLE "T_AJXX" ALTER "SFZH" TYPE {type_}')
         connection.execute('CREATE INDEX ix ON "T_AJXX" ("SFZH")')
     assert keys(connector, Subject(person_id=r.PERSON)) == ["AJ1|1"]
-    statement = next(iter(connector._plans.values())).statement
+    statement = next(iter(connector._ready.plans.values())).statement
     with direct(postgres_dsn) as connection:
         connection.execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")
         connection.execute("PREPARE q AS " + statement.sql)
@@ -143,7 +143,7 @@ def test_the_registers_keys_are_excluded_in_the_database(database):
     key = 'A"{,}\\\\\\||1'
     assert keys(connector, views=r.OPEN_ONLY) == [key, "AJ2|1"]
     assert keys(connector, views=r.OPEN_ONLY, marks=RegisterMarks(sealed=frozenset({key, "x|1"}))) == ["AJ2|1"]
-    assert len(connector._plans) == 1
+    assert len(connector._ready.plans) == 1
 
 
 def test_undecodable_rows_are_withheld(database):

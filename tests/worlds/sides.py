@@ -12,7 +12,7 @@ import logging
 import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 from pathlib import Path
@@ -448,7 +448,7 @@ class Pairing:
         self._built += 1
         one, two = (Side(folder / f"w{self._built}{n}", keys, places, f"w{self._built}{n}") for n in "ab")
         # Compiling a statement takes a tenth of a second; it depends on catalog and revision only, which both share.
-        two.connector._plans = one.connector._plans
+        two.connector._ready = replace(two.connector._prepared(), plans=one.connector._prepared().plans)
         return one, two
 
     def compare(self, pair: Pair, calls: Sequence[Call]) -> tuple[str, Observed]:

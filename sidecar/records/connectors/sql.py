@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError
 
 from sidecar.clock import Clock, SystemClock
 from sidecar.codes import FieldClass
-from sidecar.errors import ConfigurationError, DatabaseClosed
+from sidecar.errors import ConfigurationError, DatabaseClosed, DatabaseUnavailable
 from sidecar.law.identifiers import citizen_number_forms
 from sidecar.policy.types import FilterNode, Joint, LegalParameters, Views
 from sidecar.records import catalog as c
@@ -74,10 +74,12 @@ class _Kept:
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """What is known once the live database was seen."""
+    """What is known once the live database was seen: how it is read, and the statements compiled for it."""
 
     builder: Builder
     derive: Derive
+    plans: OrderedDict[Shape, _Plan] = field(default_factory=OrderedDict)
+    kept: dict[int, _Kept] = field(default_factory=dict)
 
 
 class SqlConnector:
@@ -100,8 +102,7 @@ class SqlConnector:
         self._trees = expressions(catalog, parameters)
         self._lock = threading.Lock()
         self._ready: _Ready | None = None
-        self._plans: OrderedDict[Shape, _Plan] = OrderedDict()
-        self._kept: dict[int, _Kept] = {}
+        self._types: Mapping[str, ColumnType] | None = None
 
     def fetch(
         self, target: Subject | Search, views: Views, page: PageRequest, marks: RegisterMarks, inquiry_id: str
@@ -118,7 +119,11 @@ class SqlConnector:
         values[UNSEALED_KEYS] = self.driver.key_set(marks.unsealed)
         for i, value in enumerate(page.after or ()):
             values[f"after_{i}"] = value
-        rows = self.driver.execute(plan.statement, [values[name] for name in plan.statement.binds])
+        try:
+            rows = self.driver.execute(plan.statement, [values[name] for name in plan.statement.binds])
+        except DatabaseUnavailable:
+            self._forget()  # perhaps the schema is not what it was
+            raise
         return self._fetched(ready, plan, rows, page.size, marks, joint_dropped=views.joint_dropped)
 
     def canary(self) -> None:
@@ -130,11 +135,18 @@ class SqlConnector:
         self.driver.close()
 
     def _prepared(self) -> _Ready:
-        if self._ready is None:
+        ready = self._ready
+        if ready is None:
             with self._lock:
-                if self._ready is None:
-                    self._ready = self._look()
-        return self._ready
+                ready = self._ready or self._look()
+                if self._types not in (None, ready.builder.types):
+                    check(ready.builder, self.driver, self._trees, self.classify)
+                self._ready, self._types = ready, ready.builder.types
+        return ready
+
+    def _forget(self) -> None:
+        """Look at the live columns again before the next statement; if they changed, the canary comes first."""
+        self._ready = None
 
     def _look(self) -> _Ready:
         types = live_types(self.driver, self.catalog)
@@ -149,12 +161,12 @@ class SqlConnector:
     def _plan(
         self, ready: _Ready, target: Subject | Search, views: Views, page: PageRequest, values: Mapping[str, Any]
     ) -> _Plan:
-        kept = self._kept.get(id(views))
+        kept = ready.kept.get(id(views))
         if kept is None or kept.views is not views:
             # By identity: the decision's memo gives the same table of views for the same facts.
-            if len(self._kept) >= MAX_STATEMENTS:
-                self._kept.clear()
-            kept = self._kept[id(views)] = _Kept(views, {})
+            if len(ready.kept) >= MAX_STATEMENTS:
+                ready.kept.clear()
+            kept = ready.kept[id(views)] = _Kept(views, {})
         kind = "search"
         conditions: tuple[tuple[str, str, int], ...] = ()
         if isinstance(target, Search):
@@ -172,15 +184,15 @@ class SqlConnector:
     def _shared(self, ready: _Ready, shape: Shape) -> _Plan:
         """The plan of a shape; tables of views that show the same share it."""
         with self._lock:
-            plan = self._plans.get(shape)
+            plan = ready.plans.get(shape)
             if plan is not None:
-                self._plans.move_to_end(shape)
+                ready.plans.move_to_end(shape)
                 return plan
         plan = self._compile(ready, shape)
         with self._lock:
-            self._plans[shape] = plan
-            if len(self._plans) > MAX_STATEMENTS:
-                self._plans.popitem(last=False)
+            ready.plans[shape] = plan
+            if len(ready.plans) > MAX_STATEMENTS:
+                ready.plans.popitem(last=False)
         return plan
 
     def _compile(self, ready: _Ready, shape: Shape) -> _Plan:

@@ -66,7 +66,7 @@ def test_the_persons_index_serves_the_look_up(database, tmp_path):
         direct.execute("CREATE INDEX ix ON T_AJXX (SFZH)")
     direct.close()
     assert keys(connector, Subject(person_id=r.PERSON)) == ["AJ1|1"]
-    plan = next(iter(connector._plans.values())).statement
+    plan = next(iter(connector._ready.plans.values())).statement
     with sqlite3.connect(tmp_path / "county.db") as direct:
         steps = direct.execute("EXPLAIN QUERY PLAN " + plan.sql, [None] * len(plan.binds)).fetchall()
     direct.close()
@@ -94,7 +94,7 @@ def test_columns_of_field_classes_that_no_view_shows_are_not_read(database):
     fetched = connector.fetch(EVERYONE, narrow, PageRequest(9), NONE, "i")
     assert fetched.classes == {"crime": FieldClass.CRIME, "term": FieldClass.TERM}
     assert fetched.rows[0].fields == {"crime": "盗窃罪", "term": 18}
-    plan = next(iter(connector._plans.values())).statement
+    plan = next(iter(connector._ready.plans.values())).statement
     assert '"BZ"' not in plan.sql
     assert '"XM"' not in plan.sql
 
@@ -139,7 +139,7 @@ def test_the_registers_keys_seal_and_unseal_with_one_statement_whatever_their_nu
     marks = RegisterMarks(sealed=many | {"AJ2|1"}, unsealed=frozenset({"AJ3|1", "AJ4|1"}))
     # R9: unsealed but still marked (AJ3) stays withheld.
     assert keys(connector, views=r.OPEN_ONLY, marks=marks) == ["AJ1|1", "AJ4|1"]
-    assert len(connector._plans) == 1
+    assert len(connector._ready.plans) == 1
 
 
 def test_joint_cases_and_cover_marks_are_told(database):
@@ -376,7 +376,7 @@ def test_a_pool_whose_connections_fail_does_not_run_dry():
 def test_the_inquirys_id_is_bound_in_the_statement(database):
     connector = database({})
     keys(connector)
-    statement = next(iter(connector._plans.values())).statement
+    statement = next(iter(connector._ready.plans.values())).statement
     assert statement.binds.count("inquiry") == 1
     assert "inquiry-1" not in statement.sql
     assert {SEALED_KEYS, UNSEALED_KEYS} <= {*statement.binds}

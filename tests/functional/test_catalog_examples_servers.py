@@ -1,7 +1,4 @@
-"""The five systems of docs/catalogs on a real MariaDB: joins, a view, composite and character keys, padding; keys in order."""
-
-import re
-from pathlib import Path
+"""The five systems of docs/catalogs on real servers: joins, a view, composite and character keys, padding; keys in order."""
 
 import pytest
 
@@ -10,6 +7,7 @@ from sidecar.records.grade import grade
 from sidecar.records.types import PageRequest, RegisterMarks, Search
 from tests.support import baseline
 from tests.support import records as r
+from tests.support import servers as s
 from tests.unit.records.test_catalog_examples import FOLDER, OPEN, SEALED
 
 pytestmark = pytest.mark.functional
@@ -21,19 +19,13 @@ def engine():
         yield opened
 
 
-@pytest.fixture
-def run(mariadb_server, mariadb_database):
-    return lambda *parts: mariadb_server.run(*parts, database=mariadb_database)
-
-
-def statements(path: Path) -> list[str]:
-    return [part.strip() for part in re.split(r";\s*\n", path.read_text(encoding="utf-8")) if part.strip()]
-
-
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
 @pytest.mark.parametrize("name", sorted(OPEN))
-def test_every_row_is_classified_as_on_sqlite(name, run, mariadb_url, tmp_path, engine):
-    run(*statements(FOLDER / f"{name}.sql"))
-    connector = baseline.connect(c.load(FOLDER / f"{name}.yaml").catalog, mariadb_url, tmp_path, engine)
+def test_every_row_is_classified_as_on_sqlite(name, kind, request, tmp_path, engine):
+    server = s.open_server(kind, request, tmp_path)
+    texts = s.statements(FOLDER / f"{name}.sql")
+    server.run(*(map(s.quoted, texts) if kind == "postgresql" else texts))
+    connector = baseline.connect(c.load(FOLDER / f"{name}.yaml").catalog, server.url, tmp_path, engine)
     connector.canary()
     seen = [
         {row.key for row in connector.fetch(Search(()), shown, PageRequest(100), RegisterMarks(), "i").rows}
