@@ -22,7 +22,6 @@ from sidecar.errors import CodedError, ConfigurationError, LedgerUnavailable
 from sidecar.ledger.evidence import EvidenceInvalid, Key, check_proof, read_key
 from sidecar.ledger.merkle import HASH_BYTES
 from sidecar.ledger.proof import find, prove_entry
-from sidecar.ledger.stored import StoredLog
 
 RECEIPT_TYPE = "receipt+jwt"
 
@@ -80,10 +79,10 @@ def _make(state: State, named: _Named, output: Path | None) -> None:
     with database(state) as engine:
         try:
             with engine.connect() as connection:
-                log = StoredLog(connection)
-                index = find(log, named.inquiry, named.leaf) if named.inquiry else log.place(named.leaf or b"")
-                if index is None:
+                found = find(connection, named.inquiry, named.leaf)
+                if found is None:
                     raise NotProven(Code.NOT_FOUND, "the ledger has no such entry")
+                log, index = found
                 made = prove_entry(log, index, state.settings.ledger.quorum)
         except SQLAlchemyError as exc:
             raise LedgerUnavailable("the state database does not answer, or `sidecar db upgrade` has not run") from exc

@@ -21,10 +21,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sidecar.clock import Clock
 from sidecar.codes import Channel, Code, EntryKind
-from sidecar.errors import CodedError, ConfigurationError, SidecarError
+from sidecar.errors import CodedError, ConfigurationError, LedgerUnavailable, SidecarError
 from sidecar.ledger import proofs
 from sidecar.ledger.build import EntryBuilder, Random
 from sidecar.ledger.note import COSIGNATURE, NoteInvalid, Verifier, open_note, parse_verifier
+from sidecar.ledger.origins import YEAR_OVER, all_of, named
 from sidecar.ledger.signer import store
 from sidecar.ledger.stored import StoredCheckpoint, StoredLog
 from sidecar.ledger.types import Ledger
@@ -57,13 +58,18 @@ class Unhelpful(CodedError):
 
 @dataclass(slots=True)
 class Asked:
-    """One witness: its key, how it is asked, and what it has given."""
+    """One witness: its key, how it is asked, and, for each origin, which size it has and what it has given."""
 
     key: Verifier
     post: Post
-    known: int = 0
-    given: tuple[int, bytes] = (-1, b"")
-    alarmed: set[str] = field(default_factory=set)
+    known: dict[str, int] = field(default_factory=dict)
+    given: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    alarmed: set[tuple[str, str]] = field(default_factory=set)
+
+    def agrees(self, checkpoint: StoredCheckpoint) -> bool:
+        """Whether it has cosigned this checkpoint, and nothing is wrong with it since."""
+        complained = any(origin == checkpoint.origin for origin, _ in self.alarmed)
+        return self.given.get(checkpoint.origin, (-1, b""))[0] == checkpoint.size and not complained
 
 
 class Cosigner:
@@ -88,6 +94,7 @@ class Cosigner:
         self._alert_seconds = alert_seconds
         self._builder = EntryBuilder(clock, random)
         self._newest: StoredCheckpoint | None = None
+        self._closed: dict[str, StoredCheckpoint] = {}
         self._event = threading.Event()
         self._stop = threading.Event()
         self._since = clock.monotonic()
@@ -96,8 +103,15 @@ class Cosigner:
 
     def told(self, checkpoint: StoredCheckpoint) -> None:
         """There is a new checkpoint, or the old one was signed again."""
+        newest = self._newest
+        if newest is not None and newest.origin != checkpoint.origin:
+            self._closed[newest.origin] = newest
         self._newest = checkpoint
         self._event.set()
+
+    def finish(self, closed: Sequence[StoredCheckpoint]) -> None:
+        """Ask for the last trees of closed origins as well, until a quorum has cosigned each."""
+        self._closed |= {checkpoint.origin: checkpoint for checkpoint in closed}
 
     def start(self) -> None:
         """Ask for every checkpoint until ``close``."""
@@ -132,28 +146,33 @@ class Cosigner:
             SQLAlchemyError: the database does not answer.
         """
         newest = self._newest
-        if newest is not None:
+        for checkpoint in (*self._closed.values(), *([newest] if newest else [])):
             with ThreadPoolExecutor(len(self._witnesses)) as pool:
-                faults = list(pool.map(lambda asked: self._ask(asked, newest), self._witnesses))
-            self._keep(newest)
+                faults = list(pool.map(lambda asked, about=checkpoint: self._ask(asked, about), self._witnesses))
+            self._keep(checkpoint)
             for asked, fault in zip(self._witnesses, faults, strict=True):
-                self._judge(asked, fault)
+                self._judge(asked, checkpoint.origin, fault)
+        self._closed = {name: each for name, each in self._closed.items() if self._agreed(each) < self._quorum}
         self._judge_silence(newest)
+
+    def _agreed(self, checkpoint: StoredCheckpoint) -> int:
+        return sum(asked.agrees(checkpoint) for asked in self._witnesses)
 
     def _ask(self, asked: Asked, newest: StoredCheckpoint) -> CodedError | None:
         """One witness; what went wrong."""
         try:
-            asked.given = (newest.size, self._cosignature(asked, newest))
+            asked.given[newest.origin] = (newest.size, self._cosignature(asked, newest))
         except (Disagreement, Unhelpful) as exc:
             return exc
         except OSError as exc:
             return Unhelpful(Code.WITNESS_SILENT, f"no answer: {type(exc).__name__}")
-        asked.known = newest.size
+        asked.known[newest.origin] = newest.size
         return None
 
     def _cosignature(self, asked: Asked, newest: StoredCheckpoint) -> bytes:
         for _ in range(3):  # what it knows may be told once, and change once more where two sequencers ask
-            status, answer = asked.post(self._body(min(asked.known, newest.size), newest))
+            known = asked.known.get(newest.origin, 0)
+            status, answer = asked.post(self._body(min(known, newest.size), newest))
             if status == requests.codes.ok:
                 return _checked(asked.key, newest, answer)
             if status == requests.codes.unprocessable:
@@ -162,7 +181,7 @@ class Cosigner:
                 )
             if status != requests.codes.conflict:
                 raise Unhelpful(Code.WITNESS_SILENT, f"it answered {status}")
-            asked.known = self._conflict(answer, asked.known, newest)
+            asked.known[newest.origin] = self._conflict(answer, known, newest)
         raise Unhelpful(Code.WITNESS_SILENT, "what it has seen changes all the time")
 
     def _conflict(self, answer: bytes, sent: int, newest: StoredCheckpoint) -> int:
@@ -173,48 +192,50 @@ class Cosigner:
         size = int(text)
         if size == sent:
             raise Disagreement(Code.LEDGER_FORKED, f"it has seen another tree of {size} entries")
-        if size > newest.size and size > self._largest():
+        if size > newest.size and size > self._largest(newest):
             raise Disagreement(Code.LEDGER_ROLLED_BACK, f"it has seen {size} entries, we have {newest.size}")
         if size > newest.size:
             raise Unhelpful(Code.WITNESS_SILENT, "another sequencer is ahead of us")
         return size
 
-    def _largest(self) -> int:
-        """Of all sequencers' checkpoints."""
+    def _largest(self, newest: StoredCheckpoint) -> int:
+        """Of all sequencers' checkpoints of this origin."""
         with reading(self._engine).connect() as connection:
-            found = StoredLog(connection).checkpoint()
+            found = StoredLog(connection, named(connection, newest.origin)).checkpoint()
         return found.size if found else 0
 
     def _body(self, old: int, newest: StoredCheckpoint) -> bytes:
         with reading(self._engine).connect() as connection:
-            path = proofs.consistency(StoredLog(connection), old, newest.size)
+            path = proofs.consistency(StoredLog(connection, named(connection, newest.origin)), old, newest.size)
         lines = [f"old {old}", *(base64.b64encode(node).decode("ascii") for node in path), ""]
         return "\n".join(lines).encode() + b"\n" + newest.note
 
     def _keep(self, newest: StoredCheckpoint) -> None:
-        given = {asked.key.name: asked.given[1] for asked in self._witnesses if asked.given[0] == newest.size}
+        held = {asked.key.name: asked.given.get(newest.origin, (-1, b"")) for asked in self._witnesses}
+        given = {name: line for name, (size, line) in held.items() if size == newest.size}
         if given:
             with self._engine.connect() as connection:
                 store(connection, replace(newest, cosignatures=b"".join(given.values())), list(given))
 
-    def _judge(self, asked: Asked, fault: CodedError | None) -> None:
+    def _judge(self, asked: Asked, origin: str, fault: CodedError | None) -> None:
         if fault is None:
-            if asked.alarmed:
-                _log.info("witness-agrees-again", witness=asked.key.name)
-            asked.alarmed.clear()
+            over = {each for each in asked.alarmed if each[0] == origin}
+            if over:
+                _log.info("witness-agrees-again", witness=asked.key.name, origin=origin)
+            asked.alarmed -= over
             return
-        if fault.code in asked.alarmed:
+        if (origin, fault.code) in asked.alarmed:
             return
         if isinstance(fault, Disagreement):
             _log.error("witness-disagrees", witness=asked.key.name, code=fault.code, reason=str(fault))
             self._record(fault.code, asked.key.name)
         else:
-            _log.warning("witness-unhelpful", witness=asked.key.name, reason=str(fault))
-        asked.alarmed.add(fault.code)
+            _log.warning("witness-unhelpful", witness=asked.key.name, origin=origin, reason=str(fault))
+        asked.alarmed.add((origin, fault.code))
 
     def _judge_silence(self, newest: StoredCheckpoint | None) -> None:
         now = self._clock.monotonic()
-        agreed = sum(asked.given[0] == newest.size and not asked.alarmed for asked in self._witnesses) if newest else 0
+        agreed = self._agreed(newest) if newest else 0
         if agreed >= self._quorum and newest:
             self._since = now
             self._silent = False
@@ -255,8 +276,25 @@ def open_cosigner(settings: Settings, engine: Engine, ledger: Ledger, clock: Clo
     asked = [Asked(_key(settings, each), _poster(settings, each)) for each in chosen.witnesses]
     if len({each.key.name for each in asked}) != len(asked):
         raise ConfigurationError("ledger.witnesses: expected each name once")
-    minutes = chosen.witness_alert_minutes
-    return Cosigner(engine, ledger, clock, asked, quorum=chosen.quorum, alert_seconds=minutes * 60.0)
+    seconds = chosen.witness_alert_minutes * 60.0
+    cosigner = Cosigner(engine, ledger, clock, asked, quorum=chosen.quorum, alert_seconds=seconds)
+    cosigner.finish(unfinished(engine, chosen.quorum))
+    return cosigner
+
+
+def unfinished(engine: Engine, quorum: int) -> list[StoredCheckpoint]:
+    """Last checkpoints of years that are over and which too few witnesses have cosigned.
+
+    Raises:
+        LedgerUnavailable: the database does not answer.
+    """
+    try:
+        with reading(engine).connect() as connection:
+            over = [each for each in all_of(connection) if each.reason == YEAR_OVER and not each.destroyed]
+            found = [(each, StoredLog(connection, each).checkpoint()) for each in over]
+    except SQLAlchemyError as exc:
+        raise LedgerUnavailable("the state database does not answer, or `sidecar db upgrade` has not run") from exc
+    return [last for each, last in found if last and last.size == each.size and last.witnesses < quorum]
 
 
 def _key(settings: Settings, witness: WitnessSettings) -> Verifier:

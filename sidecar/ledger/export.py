@@ -18,10 +18,10 @@ FORMAT = 2
 """``format`` of the manifest."""
 
 
-def export(engine: Engine, folder: Path, progress: Callable[[int], None] | None = None) -> int:
-    """Export one snapshot of the log; returns the number of positions.
+def export(engine: Engine, folder: Path, progress: Callable[[int], None] | None = None, *, origin: str = "") -> int:
+    """Export one snapshot of an origin's log, else of the present one's; returns the number of positions.
 
-    Files: ``manifest.json`` (format, origin, size, roots, cursors), ``entries.jsonl`` (in order of positions),
+    Files: ``manifest.json`` (format, origin, size, roots, cursors, and where writers and events begin), ``entries.jsonl`` (in order of positions),
     ``pending.jsonl`` (entries without position yet), ``events.jsonl``, ``checkpoints.jsonl`` (signed notes). Hashes are
     base64, bodies are text. The manifest is written last: a folder without it is an export that was broken off.
 
@@ -37,7 +37,7 @@ def export(engine: Engine, folder: Path, progress: Callable[[int], None] | None 
     )
     try:
         with engine.execution_options(**snapshot).connect() as connection:
-            return _write(Database(connection), folder, progress)
+            return _write(Database(connection, origin), folder, progress)
     except SQLAlchemyError as exc:
         raise LedgerUnavailable("the state database does not answer") from exc
 
@@ -54,6 +54,11 @@ def _write(source: Database, folder: Path, progress: Callable[[int], None] | Non
         "size": head.size,
         "roots": _text(head.roots),
         "cursors": head.cursors,
+        "starts": {writer: [seq, _text(chain)] for writer, (seq, chain) in head.starts.items()},
+        "first_event": head.first_event,
+        "previous": _tree(head.previous),
+        "root": _text(head.root),
+        "reason": head.reason,
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, sort_keys=True) + "\n", encoding="utf-8")
     return count
@@ -93,6 +98,10 @@ def _event(event: Event) -> dict[str, Any]:
 
 def _note(stored: StoredNote) -> dict[str, Any]:
     return {"size": stored.size, "root": _text(stored.root), "note": stored.note.decode(errors="replace")}
+
+
+def _tree(tree: tuple[str, int, bytes] | None) -> list[str | int] | None:
+    return None if tree is None else [tree[0], tree[1], _text(tree[2])]
 
 
 def _text(value: bytes | None) -> str:

@@ -10,9 +10,10 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sidecar.clock import Clock
 from sidecar.errors import ConfigurationError, LedgerUnavailable
 from sidecar.ledger.build import Random, milliseconds
+from sidecar.ledger.origins import family, first_row
 from sidecar.ledger.postgresql import PostgresLedger
 from sidecar.ledger.sqlite import SqliteLedger
-from sidecar.ledger.tables import STATE
+from sidecar.ledger.tables import ORIGINS, STATE
 from sidecar.ledger.types import Ledger
 from sidecar.settings import Settings
 from sidecar.storage.durability import check_durable
@@ -33,6 +34,7 @@ def create_ledger(engine: Engine, origin: str, clock: Clock) -> bool:
     try:
         with engine.begin() as connection:
             connection.execute(STATE.insert().values(row))
+            connection.execute(ORIGINS.insert().values(first_row(origin, now)))
     except IntegrityError:
         check_origin(engine, origin)
         return False
@@ -42,7 +44,7 @@ def create_ledger(engine: Engine, origin: str, clock: Clock) -> bool:
 
 
 def check_origin(engine: Engine, origin: str) -> None:
-    """Check that the database holds the ledger of ``origin``.
+    """Check that the database holds the ledger of the deployment that ``origin`` names.
 
     Raises:
         ConfigurationError: there is none, or another's.
@@ -55,8 +57,8 @@ def check_origin(engine: Engine, origin: str) -> None:
         raise LedgerUnavailable("the state database does not answer, or `sidecar db upgrade` has not run") from exc
     if found is None:
         raise ConfigurationError("there is no ledger in the state database; run `sidecar db upgrade`")
-    if found != origin:
-        raise ConfigurationError(f"deployment.id: expected the ledger's origin {found!r}, got {origin!r}")
+    if family(found) != origin:
+        raise ConfigurationError(f"deployment.id: expected the ledger's origin {family(found)!r}, got {origin!r}")
 
 
 def open_ledger(

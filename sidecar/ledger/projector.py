@@ -11,13 +11,23 @@ from sqlalchemy import Connection
 
 @dataclass(frozen=True, slots=True)
 class Positioned:
-    """An entry with its place in the log; ``fields`` are the clear fields of its body."""
+    """An entry with its place; ``fields`` are the clear fields of its body.
+
+    ``position`` counts over all origins, ``index`` within its own, which is named by ``log`` and has ``first`` before it.
+    """
 
     position: int
     writer: str
     writer_seq: int
     leaf_hash: bytes
     fields: Mapping[str, Any]
+    log: str = ""
+    first: int = 0
+
+    @property
+    def index(self) -> int:
+        """Its place in its log: the index of its leaf."""
+        return self.position - self.first
 
 
 class Projector(Protocol):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from base64 import b64encode
 
+from sqlalchemy import Connection
+
 from sidecar.ledger import proofs
-from sidecar.ledger.stored import StoredCheckpoint, StoredLog
+from sidecar.ledger.origins import holding
+from sidecar.ledger.stored import StoredCheckpoint, StoredLog, place, places
 
 HEADER = "c2sp.org/tlog-proof@v1"
 
@@ -22,10 +25,20 @@ def prove(log: StoredLog, index: int, checkpoint: StoredCheckpoint) -> bytes:
     return "\n".join(lines).encode() + b"\n" + checkpoint.cosigned
 
 
-def find(log: StoredLog, identifier: str, leaf: bytes | None) -> int | None:
-    """Position of an entry by its id, and by its leaf hash where an inquiry has several; None where there is none."""
-    places = log.places(identifier)
-    return next((position for position, found in places if leaf in {None, found}), None)
+def find(connection: Connection, identifier: str, leaf: bytes | None) -> tuple[StoredLog, int] | None:
+    """Log and index of an entry: by its id, and by its leaf hash where an inquiry has several or no id is known.
+
+    None where there is none.
+    """
+    if identifier:
+        found = places(connection, identifier)
+        position = next((position for position, hashed in found if leaf in {None, hashed}), None)
+    else:
+        position = place(connection, leaf or b"")
+    if position is None:
+        return None
+    origin = holding(connection, position)
+    return StoredLog(connection, origin), position - origin.first
 
 
 def prove_entry(log: StoredLog, index: int, quorum: int) -> bytes | None:

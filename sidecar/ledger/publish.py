@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from sidecar.codes import Code
@@ -14,8 +14,9 @@ from sidecar.errors import ConfigurationError, LedgerUnavailable
 from sidecar.ledger import entry, merkle
 from sidecar.ledger.checkpoint import Checkpoint
 from sidecar.ledger.note import verifier
+from sidecar.ledger.origins import ROLLED_BACK, Origin, file_name, named
 from sidecar.ledger.signed import LogRefused, SignedFile
-from sidecar.ledger.signer import contained, same_origin
+from sidecar.ledger.signer import contained, passed_over
 from sidecar.ledger.stored import StoredLog
 from sidecar.ledger.tiles import WIDTH, Bundle, TileStream, pack
 from sidecar.ledger.types import Leaf
@@ -31,8 +32,10 @@ def publish(
     key: Ed25519PrivateKey,
     signed: SignedFile,
     progress: Callable[[int], None] | None = None,
+    *,
+    origin: str = "",
 ) -> Checkpoint:
-    """Write one snapshot of the log to an empty folder, and sign its tree.
+    """Write one snapshot of the log of an origin, else of the present one, to an empty folder, and sign its tree.
 
     1. Every leaf is hashed again from its entry and is the one at its position; tiles and bundles are written.
     2. The tree is the sequencer's.
@@ -52,9 +55,9 @@ def publish(
     try:
         _prepare(folder)
         with fixed.connect() as connection:
-            checkpoint = _tree(Database(connection), folder, progress)
+            checkpoint = _tree(Database(connection, origin), folder, progress)
         with signed.locked(), fixed.connect() as connection:
-            _admit(StoredLog(connection), checkpoint, signed)  # a crash from here on leaves a tree of the same history
+            _admit(connection, checkpoint, signed)  # a crash from here on leaves a tree of the same history
         _sign(folder, checkpoint, key)
     except SQLAlchemyError as exc:
         raise LedgerUnavailable("the state database does not answer, or `sidecar db upgrade` has not run") from exc
@@ -93,7 +96,8 @@ def _leaf(row: Row, place: int) -> Leaf:
 
 def _check_whole(tree: merkle.Range, head: Head) -> None:
     """Rule 2."""
-    if tree.size != head.size or b"".join(tree.roots) != head.roots:
+    whole = tree.root() == head.root if head.root else b"".join(tree.roots) == head.roots
+    if tree.size != head.size or not whole:
         raise _damaged("the entries lead to another tree than the sequencer stored")
 
 
@@ -101,20 +105,36 @@ def _damaged(text: str) -> LogRefused:
     return LogRefused(Code.LEDGER_DAMAGED, f"{text}; run `sidecar ledger verify`")
 
 
-def _admit(log: StoredLog, ours: Checkpoint, signed: SignedFile) -> None:
+def _admit(connection: Connection, ours: Checkpoint, signed: SignedFile) -> None:
     """Rules 3 and 4. The log has grown since, and what was signed last may be larger than what we have seen."""
-    last = signed.last()
-    same_origin(last, ours.origin)
+    last, origin = signed.last(), named(connection, ours.origin)
+    if origin.closed:
+        return _admit_closed(connection, origin, last)
+    if passed_over(connection, last, ours.origin) is not None:
+        raise ConfigurationError(
+            "ledger.signed_file: the present origin is not signed yet; the sequencer does that first"
+        )
+    log = StoredLog(connection, origin)
     contained(log, log.size(), last)
     contained(log, log.size(), ours)
     if ours.size >= last.size:
         signed.keep(ours)
+    return None
+
+
+def _admit_closed(connection: Connection, origin: Origin, last: Checkpoint) -> None:
+    """The last tree of a year that is over is signed again: the same bytes, when the sequencer has signed it."""
+    if origin.reason == ROLLED_BACK:
+        raise LogRefused(Code.LEDGER_ROLLED_BACK, f"{origin.name} is never signed again; export it as lines")
+    stored = StoredLog(connection, origin).checkpoint()
+    if stored is None or stored.size != origin.size or last.origin == origin.name:
+        raise ConfigurationError(f"{origin.name} is not signed to its end yet; the sequencer does that first")
 
 
 def _sign(folder: Path, checkpoint: Checkpoint, key: Ed25519PrivateKey) -> None:
     """Rule 4."""
     log = verifier(checkpoint.origin, key.public_key())
-    (folder / f"{checkpoint.origin}.vkey").write_text(f"{log}\n", encoding="ascii")
+    (folder / f"{file_name(checkpoint.origin)}.vkey").write_text(f"{log}\n", encoding="ascii")
     (folder / CHECKPOINT_FILE).write_text(checkpoint.signed(key), encoding="utf-8")
 
 

@@ -7,7 +7,13 @@ from typing import Literal
 Part = Literal["gateway", "sequencer", "oversight"]
 
 _INSERTED = ("ledger_writers", "ledger_entries", "ledger_data_keys", "ledger_sealed_inputs")
-_READ_BY_GATEWAY = ("ledger_state", "ledger_writers", "ledger_entries", "alembic_version")
+_READ_BY_GATEWAY = (
+    "ledger_state",
+    "ledger_writers",
+    "ledger_entries",
+    "ledger_checkpoints",  # the witnesses' time, against which it holds its clock
+    "alembic_version",
+)
 _LOG = (
     "ledger_state",
     "ledger_writers",
@@ -15,6 +21,8 @@ _LOG = (
     "ledger_positions",
     "ledger_nodes",
     "ledger_checkpoints",
+    "ledger_origins",
+    "ledger_starts",
     "oversight_events",
     "alembic_version",
 )
@@ -34,6 +42,7 @@ def grants(part: Part, role: str) -> tuple[str, ...]:
     if part == "sequencer":
         rights += [("INSERT", "ledger_positions"), ("INSERT", "oversight_events")]
         rights += [("INSERT", "ledger_nodes"), ("INSERT", "ledger_checkpoints")]
+        rights += [("INSERT", "ledger_origins"), ("INSERT", "ledger_starts"), ("UPDATE", "ledger_origins")]
         rights += [("UPDATE", "ledger_state"), ("UPDATE", "ledger_writers"), ("UPDATE", "ledger_checkpoints")]
         rights += [("DELETE", "ledger_checkpoints")]  # of those within one minute the last is kept
     return tuple(f"GRANT {right} ON {table} TO {name}" for right, table in rights)

@@ -1,7 +1,7 @@
 """Gives entries their gapless positions: one lock holder at a time, one transaction a batch, projections included.
 
 Per writer, entries are taken in sequence and only while its chain holds and each body hashes to its leaf; the writers'
-heads are merged by entry time and id. A crash at any line leaves either the whole batch or nothing: the next holder goes on from the stored cursors.
+heads are merged by entry time and id. With the Beijing year its origin ends (``turn``). A crash at any line leaves either the whole batch or nothing: the next holder goes on from the stored cursors.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby
+from itertools import chain, groupby, takewhile
 from operator import itemgetter, le
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -26,12 +26,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sidecar.clock import Clock
 from sidecar.codes import Channel, Code, EntryKind
 from sidecar.errors import LedgerUnavailable, SidecarError
-from sidecar.ledger import merkle, positions
-from sidecar.ledger.build import EntryBuilder, Random, milliseconds, uuid7
+from sidecar.ledger import merkle, origins, positions
+from sidecar.ledger.build import EntryBuilder, Random, milliseconds, timestamp, uuid7
 from sidecar.ledger.entry import EntryInvalid, read
 from sidecar.ledger.projector import Positioned, Projector
 from sidecar.ledger.stored import add_nodes
 from sidecar.ledger.tables import STATE, WRITERS
+from sidecar.ledger.turn import Turn
 from sidecar.ledger.types import Effect, EffectRefused, Ledger
 from sidecar.storage.engine import sqlite_file
 
@@ -190,6 +191,8 @@ class Sequencer:
         self._poll = poll_ms / 1000
         self._builder = EntryBuilder(clock, random)
         self._name = uuid7(clock.now(), random)
+        self._turn = Turn(clock, self._projectors, self._name, random)
+        self._year = 0
         self._rounds = 0
         self._beat = 0
         file = sqlite_file(engine)
@@ -229,9 +232,14 @@ class Sequencer:
             connection = self._lock.acquire()
             if connection is None:
                 return None
-            heads, faults = self._fetch(connection)
+            over = self._year_over(connection)
+            heads, faults = self._fetch(connection, all_writers=over is not None)
+            if over is not None:
+                heads = list(takewhile(lambda head: head.time < over, heads))
             if heads or self._beat_due():
                 self._integrate(connection, heads)
+            if over is not None and not heads:
+                self._turn_year(connection)
             if self._publisher is not None:
                 self._publisher.step(connection)
         except SQLAlchemyError as exc:
@@ -241,9 +249,9 @@ class Sequencer:
             self._record(fault)
         return len(heads)
 
-    def _fetch(self, connection: Connection) -> tuple[list[_Head], list[_Fault]]:
+    def _fetch(self, connection: Connection, *, all_writers: bool) -> tuple[list[_Head], list[_Fault]]:
         """What comes next, merged, and which writers cannot be gone on with."""
-        slow = self._rounds % SLOW_EVERY == 0
+        slow = all_writers or self._rounds % SLOW_EVERY == 0
         self._rounds += 1
         since = -1 if slow else milliseconds(self._clock.now()) - HOT_MS
         connection.execution_options(sqlite_begin="DEFERRED")
@@ -258,6 +266,24 @@ class Sequencer:
             faults += [fault] if fault else []
         return list(_merged(runs, self._batch)), faults
 
+    def _year_over(self, connection: Connection) -> str | None:
+        """When the present origin's year was over, as entries have it; None while it lasts."""
+        if origins.beijing_year(self._clock.now()) <= self._year:
+            return None
+        connection.execution_options(sqlite_begin="DEFERRED")
+        with connection.begin():
+            self._year = origins.all_of(connection)[-1].year
+        if origins.beijing_year(self._clock.now()) <= self._year:
+            return None
+        return timestamp(origins.begins(self._year + 1))
+
+    def _turn_year(self, connection: Connection) -> None:
+        """All that was there of the old year has its position: what comes belongs to the new one's origin."""
+        connection.execution_options(sqlite_begin="IMMEDIATE")
+        with connection.begin():
+            opened = self._turn.year(connection)
+        _log.info("origin-opened", origin=opened.name)
+
     def _beat_due(self) -> bool:
         return milliseconds(self._clock.now()) - self._beat >= BEAT_MS
 
@@ -266,17 +292,21 @@ class Sequencer:
         now = milliseconds(self._clock.now())
         connection.execution_options(sqlite_begin="IMMEDIATE")
         with connection.begin():
-            state = connection.execute(select(STATE.c.size, STATE.c.roots)).one()
+            state = connection.execute(select(STATE.c.origin, STATE.c.first, STATE.c.size, STATE.c.roots)).one()
             tree = merkle.Range(state.size, [state.roots[i : i + 32] for i in range(0, len(state.roots), 32)])
+            start = state.first + state.size
             entries = [
-                Positioned(position, head.writer, head.writer_seq, head.leaf_hash, head.fields)
-                for position, head in enumerate(heads, state.size)
+                Positioned(
+                    position, head.writer, head.writer_seq, head.leaf_hash, head.fields, state.origin, state.first
+                )
+                for position, head in enumerate(heads, start)
             ]
             made = tree.extend([head.leaf_hash for head in heads])
             changes = {"size": tree.size, "roots": b"".join(tree.roots), "holder": self._name, "beat": now}
-            moved = connection.execute(STATE.update().where(STATE.c.size == state.size).values(changes))
+            here = (STATE.c.size == state.size, STATE.c.first == state.first)
+            moved = connection.execute(STATE.update().where(*here).values(changes))
             if moved.rowcount != 1:
-                raise LedgerUnavailable(f"another sequencer is at work at position {state.size}")
+                raise LedgerUnavailable(f"another sequencer is at work at position {start}")
             if entries:
                 positions.insert(connection, entries)
                 add_nodes(connection, state.size, tree.size, made)

@@ -6,6 +6,7 @@ The order, and what a crash leaves behind:
 3. its size and root are written to that file and flushed: a promise, without a signature yet;
 4. it is signed; the signature is deterministic, so that signing it again after a crash makes the same bytes;
 5. the checkpoint is stored in the database, where it is served from.
+Where an origin was closed (``turn``), its last tree is signed in this way, then the new origin's.
 A log that breaks rule 1 or 2 is not signed until it is whole again: a database that was rolled back stays frozen, also
 once it has grown beyond the signed tree, because its root is another one.
 """
@@ -27,8 +28,9 @@ from sidecar.keys.files import read_ed25519_private
 from sidecar.ledger import merkle, proofs
 from sidecar.ledger.build import EntryBuilder, Random, milliseconds
 from sidecar.ledger.checkpoint import Checkpoint
+from sidecar.ledger.origins import ROLLED_BACK, Origin, all_of, family, order
 from sidecar.ledger.signed import LogRefused, SignedFile
-from sidecar.ledger.stored import StoredCheckpoint, StoredLog
+from sidecar.ledger.stored import StoredCheckpoint, StoredLog, of_origin
 from sidecar.ledger.tables import CHECKPOINTS, STATE
 from sidecar.ledger.types import Ledger
 from sidecar.settings import Settings
@@ -64,14 +66,27 @@ def contained(log: StoredLog, size: int, last: Checkpoint) -> None:
         raise LogRefused(Code.LEDGER_FORKED, text)
 
 
-def same_origin(last: Checkpoint, origin: str) -> None:
-    """Check that the file of the last signed tree is this log's.
+def passed_over(connection: Connection, last: Checkpoint, present: str) -> Origin | None:
+    """The closed origin that was signed last, when it is not the present one any more; checked, or None.
 
     Raises:
-        ConfigurationError: it is another's.
+        LogRefused: the database knows less than was signed, or something else.
+        ConfigurationError: the file of the last signed tree is another ledger's, or of a year that is destroyed.
     """
-    if last.origin != origin:
-        raise ConfigurationError(f"ledger.signed_file: expected origin {origin!r}, got {last.origin!r}")
+    if last.origin == present:
+        return None
+    known = next((origin for origin in all_of(connection) if origin.name == last.origin), None)
+    if known is None and family(last.origin) == family(present) and order(last.origin):
+        raise LogRefused(Code.LEDGER_ROLLED_BACK, f"{last.origin} was signed before, and there is no such origin")
+    if known is None:
+        raise ConfigurationError(f"ledger.signed_file: expected origin {present!r}, got {last.origin!r}")
+    if known.reason == ROLLED_BACK and (known.seen_size, known.seen_root) == (last.size, last.root):
+        return known
+    if known.destroyed and (known.size, known.root) != (last.size, last.root):
+        raise ConfigurationError(f"ledger.signed_file: {known.name} is destroyed; take the file of another replica")
+    if not known.destroyed:
+        contained(StoredLog(connection, known), known.size, last)
+    return known
 
 
 class Signer:
@@ -91,6 +106,7 @@ class Signer:
         self._clock = clock
         self._told = told
         self._tree: merkle.Range | None = None
+        self._at = ("", -1)
         self._next = clock.monotonic()
         self._silent_until = self._next
 
@@ -109,7 +125,7 @@ class Signer:
         try:
             done = self._sign(connection, now)
         except SidecarError:
-            self._tree = None  # the next look begins with the file again
+            self._tree, self._at = None, ("", -1)  # the next look begins with the file again
             raise
         self._next = now + INTERVAL_SECONDS
         return done
@@ -118,28 +134,59 @@ class Signer:
         connection.execution_options(sqlite_begin="DEFERRED")
         with self._signed.locked():
             with connection.begin():
-                state = connection.execute(select(STATE.c.origin, STATE.c.size, STATE.c.roots)).one()
-                if self._tree and self._tree.size == state.size and now < self._silent_until:
+                state = connection.execute(select(STATE.c.origin, STATE.c.first, STATE.c.size, STATE.c.roots)).one()
+                if self._at == (state.origin, state.size) and now < self._silent_until:
                     return None
+                closed = self._closed(connection, state.origin)
+            if closed is not None:
+                self._finish(connection, closed)
+                return None
+            with connection.begin():
                 self._grow(StoredLog(connection), state.origin, state.size, bytes(state.roots))
             checkpoint = Checkpoint(state.origin, state.size, self._tree.root() if self._tree else merkle.EMPTY_ROOT)
             self._signed.keep(checkpoint)  # 3
+        self._store(connection, checkpoint, state.first)
+        self._at = (state.origin, state.size)
+        self._silent_until = now + SILENCE_SECONDS
+        return checkpoint
+
+    def _store(self, connection: Connection, checkpoint: Checkpoint, first: int) -> None:
         stored = StoredCheckpoint(
             checkpoint.size,
             checkpoint.root,
             milliseconds(self._clock.now()),
             checkpoint.signed(self._key).encode(),  # 4
             b"",
+            first,
         )
         store(connection, stored)  # 5
-        self._silent_until = now + SILENCE_SECONDS
         self._told(stored)
-        return checkpoint
+
+    def _closed(self, connection: Connection, present: str) -> Origin | None:
+        if self._at[0] == present:
+            return None
+        return passed_over(connection, self._signed.last(), present)
+
+    def _finish(self, connection: Connection, closed: Origin) -> None:
+        """Sign a closed origin's last tree, and let the next one begin. One that was rolled back is never signed again."""
+        last = self._signed.last()
+        if closed.reason != ROLLED_BACK and not closed.destroyed:
+            with connection.begin():
+                contained(StoredLog(connection, closed), closed.size, Checkpoint(closed.name, closed.size, closed.root))
+            checkpoint = Checkpoint(closed.name, closed.size, closed.root)
+            if checkpoint != last:
+                self._signed.keep(checkpoint)
+            self._store(connection, checkpoint, closed.first)
+        with connection.begin():
+            following = all_of(connection)[closed.number].name
+        self._signed.keep(Checkpoint(following, 0, merkle.EMPTY_ROOT))
+        self._tree = None
 
     def _grow(self, log: StoredLog, origin: str, size: int, roots: bytes) -> None:
         """Rules 1 and 2; afterwards the tree is the whole log's."""
         last = self._signed.last()
-        same_origin(last, origin)
+        if last.origin != origin:
+            raise ConfigurationError("ledger.signed_file: another origin's tree was signed meanwhile")
         tree = self._tree
         if tree is None or (tree.size, tree.root()) != (
             last.size,
@@ -165,7 +212,7 @@ def store(connection: Connection, made: StoredCheckpoint, witnesses: Sequence[st
         SQLAlchemyError: the database does not answer.
     """
     row = {
-        "size": made.size,
+        "size": made.first + made.size,
         "root": made.root,
         "time": made.time,
         "minute": made.time // MINUTE_MS,
@@ -184,7 +231,8 @@ def store(connection: Connection, made: StoredCheckpoint, witnesses: Sequence[st
         connection.execute(
             delete(CHECKPOINTS).where(
                 CHECKPOINTS.c.minute == row["minute"],
-                CHECKPOINTS.c.size < made.size,
+                CHECKPOINTS.c.size < made.first + made.size,
+                *of_origin(made.first),
                 CHECKPOINTS.c.witnesses <= len(witnesses),
             )
         )

@@ -20,6 +20,8 @@ STATE = Table(
     Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("origin", String(255), nullable=False),
     Column("created", BigInteger, nullable=False),
+    # Position of the present origin's first entry; its size and roots are counted from there.
+    Column("first", BigInteger, nullable=False, server_default="0"),
     Column("size", BigInteger, nullable=False),
     # Roots of the full subtrees of the tree over all positions, largest first: checkpoints are made from them.
     Column("roots", LargeBinary, nullable=False),
@@ -27,7 +29,40 @@ STATE = Table(
     Column("beat", BigInteger, nullable=False),
     CheckConstraint("id = 1", name="single"),
 )
-"""One row: the ledger exists. ``size`` positions are given; ``holder`` is the sequencer that last was at work."""
+"""One row: the ledger exists. ``size`` positions of its present origin are given; ``holder`` is the sequencer that last
+was at work."""
+
+ORIGINS = Table(
+    "ledger_origins",
+    METADATA,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("label", String(16), nullable=False, unique=True),
+    Column("year", BigInteger, nullable=False),
+    Column("opened", BigInteger, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("first_event", BigInteger, nullable=False),
+    # While an origin is open: closed is 0, and the reason empty.
+    Column("closed", BigInteger, nullable=False),
+    Column("reason", String(16), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("root", LargeBinary(32), nullable=False),
+    # Of an origin that was rolled back: the largest tree that is known to have been signed.
+    Column("seen_size", BigInteger, nullable=False),
+    Column("seen_root", LargeBinary(32), nullable=False),
+    Column("destroyed", BigInteger, nullable=False),
+)
+"""The logs that this ledger consists of, one a calendar year, the present one last. Their rows stay for ever."""
+
+STARTS = Table(
+    "ledger_starts",
+    METADATA,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("writer", String(UUID_LENGTH), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("chain", LargeBinary(32), nullable=False),
+)
+"""Where each writer stood when an origin began: its chain is verified from there when the origin before is gone."""
 
 WRITERS = Table(
     "ledger_writers",
@@ -64,7 +99,7 @@ POSITIONS = Table(
     Column("entry_id", String(UUID_LENGTH), nullable=False, index=True),
     Index("uq_ledger_positions_writer_writer_seq", "writer", "writer_seq", unique=True),
 )
-"""The log's order, given by the sequencer. Several entries may share an ``entry_id``: the pages of one inquiry. A leaf is
+"""The order of all origins' entries, given by the sequencer. Several entries may share an ``entry_id``: the pages of one inquiry. A leaf is
 found by its entry's id: an index on hashes would write all over the disk."""
 
 NODES = Table(
@@ -75,7 +110,8 @@ NODES = Table(
     Column("hash", LargeBinary(32), nullable=False),
 )
 """Roots of full tiles: hash ``number`` of tile level ``level`` (from 1; level 0 are the positions' leaf hashes). They
-follow from the positions; a missing one is computed, a wrong one leads to a root that was not signed."""
+follow from the positions; a missing one is computed, a wrong one leads to a root that was not signed. Numbers begin at
+the origin's first position, so that those of two origins never meet."""
 
 CHECKPOINTS = Table(
     "ledger_checkpoints",
@@ -90,7 +126,8 @@ CHECKPOINTS = Table(
     Column("cosignatures", LargeBinary, nullable=False),
     Column("witnesses", BigInteger, nullable=False),
 )
-"""Signed checkpoints as they are served; ``cosignatures`` are lines behind the note, of ``witnesses`` witnesses."""
+"""Signed checkpoints as they are served; ``cosignatures`` are lines behind the note, of ``witnesses`` witnesses. ``size``
+counts the entries of earlier origins as well: only in the first one it is the note's."""
 
 DATA_KEYS = Table(
     "ledger_data_keys",

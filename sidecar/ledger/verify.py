@@ -9,7 +9,9 @@ Checked in one pass over the positions, then over what waits for one:
    those that its entry raises, no more and no less;
 6. each stored checkpoint says what it was stored under and is the tree of that size; with the log's and the witnesses'
    keys its signatures are good;
-7. the log begins with every tree that was kept elsewhere (``Kept``).
+7. the log begins with every tree that was kept elsewhere (``Kept``);
+8. of several origins each begins where the one before it ended: writers, alerts, and its first entry, which names the
+   tree before it. One that was destroyed is known by that entry only.
 Who can rewrite the whole database can rewrite all of 1 to 5; who has the log key too, 6 as well. Only what was kept
 elsewhere, by a witness above all, shows him.
 """
@@ -21,9 +23,9 @@ import hashlib
 import json
 import re
 import sys
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -84,11 +86,15 @@ class StoredNote:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A tree that was kept elsewhere: by a witness, a reader, or the file of the last signature."""
+    """A tree that was kept elsewhere: by a witness, a reader, or the file of the last signature.
+
+    Without ``origin`` it is the present one's.
+    """
 
     where: str
     size: int
     root: bytes
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +123,21 @@ MEMO = 4096
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the sequencer stored: origin, size, roots of the full subtrees, and each writer's last sequence number."""
+    """What the sequencer stored: origin, size, roots of the full subtrees, and each writer's last sequence number.
+
+    ``starts`` is where the writers stood as the origin began, ``previous`` the tree of the one before. Of a closed one
+    there is its ``root`` in place of the roots, and the ``reason`` it was closed for.
+    """
 
     origin: str
     size: int
     roots: bytes
     cursors: dict[str, int]
+    starts: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    first_event: int = 1
+    previous: tuple[str, int, bytes] | None = None
+    root: bytes = b""
+    reason: str = ""
 
 
 class Source(Protocol):
@@ -167,7 +182,7 @@ class Fault:
 class Report:
     """What was found.
 
-    ``root`` is over all verified positions. ``unjudged`` entries could not be compared with their alerts: there was no
+    ``root`` is over all verified positions, ``ends`` where each writer stands behind them. ``unjudged`` entries could not be compared with their alerts: there was no
     judge, or not the revision they were judged by.
     """
 
@@ -180,6 +195,13 @@ class Report:
     checkpoints: int
     unjudged: int
     fault: Fault | None
+    head: Head
+    ends: Mapping[str, tuple[int, bytes]]
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the origin was closed because it contradicts what was signed: it is evidence, no more."""
+        return self.head.reason == "rolled-back"
 
     @property
     def ok(self) -> bool:
@@ -223,6 +245,12 @@ class Keys:
     log: Key
     witnesses: tuple[Key, ...] = ()
 
+    def of(self, origin: str) -> Keys:
+        """The keys for an origin: all of a deployment have one log key, under a name each."""
+        if self.log.name.partition("/")[0] != origin.partition("/")[0]:
+            return self
+        return replace(self, log=replace(self.log, name=origin))
+
 
 def verify(
     source: Source,
@@ -241,10 +269,13 @@ def verify(
         judge: with which alerts are recomputed; without it only their order, place and fields are checked.
         progress: called with positions done and all positions.
     """
-    run, head = _Run(), source.head()
+    head = source.head()
+    run = _Run(writers=dict(head.starts), events=head.first_event - 1)
+    kept = [tree for tree in kept if tree.origin in {"", head.origin}]
     try:
         events = _Events(source.events(), run)
-        _positions(source, head, _Trees(source, kept, keys, run), (events, _Judged(judge)), progress)
+        trees = _Trees(source, kept, keys.of(head.origin) if keys else None, run)
+        _positions(source, head, trees, (events, _Judged(judge)), progress)
         _check_head(head, run)
         _check_nodes(source, run)
         events.finish()
@@ -253,8 +284,8 @@ def verify(
         fault: Fault | None = broken.fault
     else:
         fault = None
-    found = run.tree.size, run.tree.root(), len(run.writers), run.pending, run.events, run.checkpoints, run.unjudged
-    return Report(head.origin, *found, fault)
+    counts = len(run.writers), run.pending, run.events - head.first_event + 1, run.checkpoints, run.unjudged
+    return Report(head.origin, run.tree.size, run.tree.root(), *counts, fault, head, run.writers)
 
 
 class _Trees:
@@ -410,7 +441,10 @@ def _positions(
     blocks, run, (events, judged) = source.blocks(), trees.run, alerts
     trees.look()
     for block in blocks:
+        first = run.tree.size == 0
         leaves, verdicts = _sound(block, run, judged) or _examined(block, run, blocks, judged)
+        if first and head.previous:
+            _check_opening(json.loads(block[0][-1] or b"{}"), head.previous)
         events.take(block, leaves, verdicts)
         trees.grow(leaves)
         if progress and run.tree.size < head.size:
@@ -529,6 +563,15 @@ def _check_place(row: Row, place: int, run: _Run, rest: Iterator[Row]) -> None:
         )
 
 
+def _check_opening(fields: Mapping[str, Any], previous: tuple[str, int, bytes]) -> None:
+    """Rule 8."""
+    extra, (name, size, root) = fields.get("extra"), previous
+    said = extra if isinstance(extra, dict) else {}
+    expected = {"previous": name, "previous_size": str(size), "previous_root": b64encode(root).decode("ascii")}
+    if any(said.get(key) != value for key, value in expected.items()):
+        raise _Broken("changed", 0, f"the first entry names another tree before it than the {size} entries of {name}")
+
+
 def _check_entry(row: Row, run: _Run) -> tuple[bytes, Mapping[str, Any]]:
     """Rules 2 and 3; returns the leaf hash and the clear fields."""
     seq, chain = run.writers.get(row.writer, (0, merkle.chain_start(row.writer)))
@@ -634,7 +677,8 @@ def _check_size(head: Head, run: _Run) -> None:
 
 def _check_head(head: Head, run: _Run) -> None:
     """Rule 4."""
-    if b"".join(run.tree.roots) != head.roots:
+    whole = run.tree.root() == head.root if head.root else b"".join(run.tree.roots) == head.roots
+    if not whole:
         raise _Broken("reordered", 0, "the entries lead to another tree than the sequencer stored")
     for writer, seq in head.cursors.items():
         seen = run.writers.get(writer, (0, b""))[0]
@@ -660,29 +704,68 @@ def _pending(source: Source, run: _Run) -> None:
         run.pending += 1
 
 
-_ROWS = (
-    "SELECT p.position, p.writer, p.writer_seq, p.leaf_hash, e.chain, e.leaf_hash, e.body "
+_PLACED = (
+    "SELECT p.position - {first}, p.writer, p.writer_seq, p.leaf_hash, e.chain, e.leaf_hash, e.body "
     "FROM ledger_positions p LEFT JOIN ledger_entries e ON e.writer = p.writer AND e.writer_seq = p.writer_seq "
-    "ORDER BY p.position"
+    "WHERE p.position >= {first} AND p.position < {end} ORDER BY p.position"
 )
+_PENDING = (
+    "SELECT -1, e.writer, e.writer_seq, NULL, e.chain, e.leaf_hash, e.body FROM ledger_entries e "
+    "WHERE NOT EXISTS (SELECT 1 FROM ledger_positions p WHERE p.writer = e.writer "
+    "AND p.writer_seq = e.writer_seq) ORDER BY e.writer, e.writer_seq"
+)
+_EVENTS = (
+    "SELECT seq, position - {first}, leaf_hash, type, severity, body FROM oversight_events "
+    "WHERE position >= {first} AND position < {end} ORDER BY seq"
+)
+_NOTES = (
+    "SELECT size - {first}, root, note, cosignatures FROM ledger_checkpoints "
+    "WHERE size >= {least} AND size <= {end} ORDER BY size"
+)
+_TILE_ROOTS = (
+    "SELECT level, number - {first}, hash FROM ledger_nodes "
+    "WHERE number >= {first} AND number < {end} ORDER BY level, number"
+)
+NO_END = 2**62
+"""No position is so large."""
 
 
 class Database:
-    """A log in a state database; all reads within one transaction of ``connection``."""
+    """The log of an origin in a state database; all reads within one transaction of ``connection``."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, origin: str = "") -> None:
+        """The present origin's log unless another is named, which must be there."""
         self._connection = connection
+        rows = connection.execute(text("SELECT * FROM ledger_origins ORDER BY number")).all()
+        self._row = next(row for row in reversed(rows) if origin in {"", row.name})
+        self._before = next((row for row in rows if row.number == self._row.number - 1), None)
+        first, closed = self._row.first, self._row.closed
+        end = first + self._row.size if closed else NO_END
+        self._bounds = {"first": first, "end": end, "least": first + (self._row.number > 1)}
 
     def head(self) -> Head:
         """See ``Source``."""
-        row = self._connection.execute(text("SELECT origin, size, roots FROM ledger_state")).one()
-        cursors = self._connection.execute(text("SELECT id, integrated_seq FROM ledger_writers"))
-        return Head(row.origin, row.size, bytes(row.roots), {writer: seq for writer, seq in cursors if seq})
+        row, before = self._row, self._before
+        known: dict[str, Any] = {"starts": self._starts(row.number), "first_event": row.first_event}
+        if before is not None:
+            known["previous"] = (before.name, before.size, bytes(before.root))
+        if row.closed:
+            cursors = {writer: seq for writer, (seq, _) in self._starts(row.number + 1).items()}
+            return Head(row.name, row.size, b"", cursors, **known, root=bytes(row.root), reason=row.reason)
+        state = self._connection.execute(text("SELECT origin, size, roots FROM ledger_state")).one()
+        writers = self._connection.execute(text("SELECT id, integrated_seq FROM ledger_writers")).all()
+        stands = {row.id: row.integrated_seq for row in writers if row.integrated_seq}
+        return Head(state.origin, state.size, bytes(state.roots), stands, **known)
+
+    def _starts(self, number: int) -> dict[str, tuple[int, bytes]]:
+        """Where the writers stood as the origin with this number began."""
+        rows = self._stream("SELECT writer, seq, chain FROM ledger_starts WHERE number = :number", number=number)
+        return {writer: (seq, bytes(chain)) for writer, seq, chain in rows}
 
     def blocks(self) -> Iterator[Sequence[Raw]]:
         """See ``Source``."""
         with contextlib.closing(self._cursor()) as cursor:
-            cursor.execute(_ROWS)
+            cursor.execute(_PLACED.format(**self._bounds))
             while block := cursor.fetchmany(BLOCK):
                 yield block
 
@@ -699,44 +782,73 @@ class Database:
         return driver.cursor()
 
     def pending(self) -> Iterator[Row]:
-        """See ``Source``."""
-        for row in self._stream(
-            "SELECT -1, e.writer, e.writer_seq, NULL, e.chain, e.leaf_hash, e.body FROM ledger_entries e "
-            "WHERE NOT EXISTS (SELECT 1 FROM ledger_positions p WHERE p.writer = e.writer "
-            "AND p.writer_seq = e.writer_seq) ORDER BY e.writer, e.writer_seq"
-        ):
-            yield Row(*row)
+        """See ``Source``; a closed origin waits for nothing."""
+        if not self._row.closed:
+            for row in self._stream(_PENDING):
+                yield Row(*row)
 
     def events(self) -> Iterator[Event]:
         """See ``Source``."""
-        for row in self._stream(
-            "SELECT seq, position, leaf_hash, type, severity, body FROM oversight_events ORDER BY seq"
-        ):
+        for row in self._stream(_EVENTS.format(**self._bounds)):
             yield Event(*row)
 
     def checkpoints(self) -> Iterator[StoredNote]:
         """See ``Source``."""
-        for size, root, note, cosignatures in self._stream(
-            "SELECT size, root, note, cosignatures FROM ledger_checkpoints ORDER BY size"
-        ):
+        for size, root, note, cosignatures in self._stream(_NOTES.format(**self._bounds)):
             yield StoredNote(size, bytes(root), bytes(note) + bytes(cosignatures))
 
     def nodes(self) -> Iterator[tuple[int, int, bytes]]:
         """See ``Source``."""
-        for level, number, node in self._stream("SELECT level, number, hash FROM ledger_nodes ORDER BY level, number"):
+        for level, number, node in self._stream(_TILE_ROOTS.format(**self._bounds)):
             yield level, number, bytes(node)
 
-    def _stream(self, sql: str) -> Iterator[Any]:
-        return iter(self._connection.execution_options(yield_per=BLOCK).execute(text(sql)))
+    def _stream(self, sql: str, **params: int) -> Iterator[Any]:
+        return iter(self._connection.execution_options(yield_per=BLOCK).execute(text(sql), params))
 
 
-def verify_database(engine: Engine, **options: Any) -> Report:
-    """Verify the log of a state database on one snapshot, while the ledger goes on."""
-    snapshot = (
-        {"sqlite_begin": "DEFERRED"} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
-    )
-    with engine.execution_options(**snapshot).connect() as connection:
-        return verify(Database(connection), **options)
+def verify_database(engine: Engine, *, origin: str = "", **options: Any) -> Report:
+    """Verify the log of an origin, else of the present one, on one snapshot, while the ledger goes on."""
+    with _snapshot(engine) as connection:
+        return verify(Database(connection, origin), **options)
+
+
+def verify_origins(engine: Engine, *, kept: Sequence[Kept] = (), **options: Any) -> list[Report]:
+    """Verify the logs of all origins that are not destroyed, in order, on one snapshot; the present one is last."""
+    reports: list[Report] = []
+    with _snapshot(engine) as connection:
+        rows = connection.execute(text("SELECT * FROM ledger_origins ORDER BY number")).all()
+        for row in rows:
+            if row.destroyed:
+                continue
+            trees = [tree for tree in kept if tree.origin or row is rows[-1]]
+            if row.reason == "rolled-back":
+                trees.append(Kept("the last tree that was signed", row.seen_size, bytes(row.seen_root), row.name))
+            report = verify(Database(connection, row.name), kept=trees, **options)
+            reports.append(replace(report, fault=report.fault or _joined(reports[-1:], report)))
+    return reports
+
+
+def _joined(before: Sequence[Report], report: Report) -> Fault | None:
+    """Rule 8, where the origin before was verified as well."""
+    for last in before:
+        if not last.ok:
+            return None  # it is said there
+        expected = (last.origin, last.size, last.root)
+        if report.head.previous != expected:
+            return Fault("changed", 0, f"expected to begin behind the {last.size} entries of {last.origin}")
+        if report.head.starts != last.ends:
+            return Fault("changed", 0, f"the writers do not begin where {last.origin} ended")
+        following = last.head.first_event + last.events
+        if report.head.first_event != following:
+            return Fault("event", following, f"expected events from {following} on, got {report.head.first_event}")
+    return None
+
+
+@contextlib.contextmanager
+def _snapshot(engine: Engine) -> Iterator[Connection]:
+    fixed = {"sqlite_begin": "DEFERRED"} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+    with engine.execution_options(**fixed).connect() as connection:
+        yield connection
 
 
 class Export:
@@ -748,7 +860,13 @@ class Export:
     def head(self) -> Head:
         """See ``Source``."""
         value = json.loads((self._folder / "manifest.json").read_text(encoding="utf-8"))
-        return Head(value["origin"], value["size"], b64decode(value["roots"]), value["cursors"])
+        starts = {writer: (seq, b64decode(chain)) for writer, (seq, chain) in value.get("starts", {}).items()}
+        known: dict[str, Any] = {"starts": starts, "first_event": value.get("first_event", 1)}
+        if value.get("previous"):
+            name, size, root = value["previous"]
+            known["previous"] = (name, size, b64decode(root))
+        known |= {"root": b64decode(value.get("root", "")), "reason": value.get("reason", "")}
+        return Head(value["origin"], value["size"], b64decode(value["roots"]), value["cursors"], **known)
 
     def blocks(self) -> Iterator[Sequence[Raw]]:
         """See ``Source``."""

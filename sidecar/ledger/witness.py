@@ -9,6 +9,8 @@ tree it has seen. What it does with a request:
 5. the new tree is stored and flushed;
 6. the cosignature is given.
 A log that cannot prove rule 4 has two histories: that is alarmed at once, with the signed evidence.
+A log's key is good for the deployment's later origins too (``origins``): each begins a history of its own, which is alarmed
+as ``opened``, so that somebody asks why. From then on only the newest one is expected to speak.
 """
 
 from __future__ import annotations
@@ -22,14 +24,15 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from sidecar.clock import Clock
 from sidecar.errors import ConfigurationError
 from sidecar.keys.files import read_secret, replace
 from sidecar.ledger import merkle
 from sidecar.ledger.checkpoint import Checkpoint, open_checkpoint
-from sidecar.ledger.note import NoteInvalid, Verifier, cosign
+from sidecar.ledger.note import NoteInvalid, Verifier, cosign, verifier
+from sidecar.ledger.origins import family, order
 
 MAX_BODY = 65536
 """Bytes of a request: a checkpoint and 63 hashes have a tenth of it."""
@@ -60,7 +63,7 @@ class Reply:
 class Alarm:
     """What the witness calls its people for.
 
-    ``kind``: ``forked``, ``rolled-back``, ``silent``, or ``over`` when the log is back. ``note`` is the log's own
+    ``kind``: ``forked``, ``rolled-back``, ``silent``, ``opened``, or ``over`` when the log is back. ``note`` is the log's own
     signature under what it should never have signed, where there is one.
     """
 
@@ -143,7 +146,7 @@ class Witness:
         self._alarm, self._silence = alarm, silence
         self._lock = threading.Lock()
         self._raised: dict[tuple[str, str], bool] = {}
-        self._heard = dict.fromkeys(self._logs, clock.now())
+        self._heard = {origin: clock.now() for origin in (self._newest(name) for name in self._logs)}
         self._stale: dict[str, tuple[int, str]] = {}
 
     def latest(self, origin: str) -> bytes | None:
@@ -162,13 +165,24 @@ class Witness:
             return refused.reply
 
     def _opened(self, note: bytes) -> Checkpoint:
-        log = self._logs.get(note.partition(b"\n")[0].decode(errors="replace"))
+        log = self._log(note.partition(b"\n")[0].decode(errors="replace"))
         if log is None:
             raise _Refused(404, "this log is not witnessed here")
         try:
             return open_checkpoint(note, log)
         except NoteInvalid as exc:
             raise _Refused(403, str(exc)) from exc
+
+    def _log(self, origin: str) -> Verifier | None:
+        """The key of a log, or that of a later origin of its deployment: the same key under another name."""
+        known = self._logs.get(origin) or self._logs.get(family(origin))
+        if known is None or known.name == origin or order(origin) is None:
+            return known
+        return verifier(origin, Ed25519PublicKey.from_public_bytes(known.public))
+
+    def _newest(self, name: str) -> str:
+        """The newest origin of a deployment that was seen, else the one whose key is here."""
+        return max({name, *(origin for origin in self._seen if family(origin) == family(name))}, key=_order)
 
     def _add(self, old: int, proof: Sequence[bytes], note: bytes, checkpoint: Checkpoint) -> Reply:
         origin, seen = checkpoint.origin, self._seen.get(checkpoint.origin)
@@ -194,14 +208,25 @@ class Witness:
         line = cosign(checkpoint.text(), self._name, self._key, now)
         root = base64.b64encode(checkpoint.root).decode("ascii")
         seen = {**self._seen, checkpoint.origin: Seen(checkpoint.size, root, now, note.decode() + line)}
+        opened = checkpoint.origin not in {*self._seen, *self._logs}
         self._store.write(seen)  # 5: a crash from here on has promised a tree that the log has signed
         self._seen = seen
-        self._heard[checkpoint.origin] = self._clock.now()
+        self._hear(checkpoint.origin)
+        if opened:
+            self._tell("opened", checkpoint.origin, "a new origin: expected at New Year, else ask why", note.decode())
         self._stale.pop(checkpoint.origin, None)
         for kind in ("silent", "rolled-back"):
             if self._raised.pop((kind, checkpoint.origin), False):
                 self._tell("over", checkpoint.origin, f"{kind}: the log goes on at {checkpoint.size} entries")
         return Reply(200, line.encode())  # 6
+
+    def _hear(self, origin: str) -> None:
+        """It has spoken; the deployment's older origins need not any more."""
+        newest = self._newest(origin)
+        for older in [each for each in self._heard if family(each) == family(origin) and each != newest]:
+            del self._heard[older]
+            self._raised.pop(("silent", older), None)
+        self._heard[newest] = self._clock.now() if origin == newest else self._heard.get(newest, self._clock.now())
 
     def look(self) -> None:
         """Alarm for logs that are silent, or that offer nothing but less than they had."""
@@ -225,6 +250,10 @@ class Witness:
 
     def _tell(self, kind: str, origin: str, text: str, note: str = "") -> None:
         self._alarm(Alarm(kind, origin, self._clock.now().isoformat(timespec="seconds"), text, note))
+
+
+def _order(origin: str) -> tuple[int, int]:
+    return order(origin) or (0, 0)
 
 
 def _parse(body: bytes) -> tuple[int, list[bytes], bytes]:

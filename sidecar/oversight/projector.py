@@ -91,7 +91,8 @@ class AlertProjector:
 def cloud_event(source: str, seq: int, entry: Positioned, finding: AlertFinding) -> CloudEvent:
     """The event of one finding. Its id follows from leaf and type, so that a receiver knows a repetition.
 
-    Extension attributes: ``sequence`` (decimal, gapless from 1), ``severity``, ``leafhash`` (hex), ``position``.
+    Extension attributes: ``sequence`` (decimal, gapless from 1), ``severity``, ``leafhash`` (hex), ``position``
+    in the log, and which ``log``: the origin of its checkpoints.
     """
     return CloudEvent(
         {
@@ -104,7 +105,8 @@ def cloud_event(source: str, seq: int, entry: Positioned, finding: AlertFinding)
             "sequence": str(seq),
             "severity": finding.severity,
             "leafhash": entry.leaf_hash.hex(),
-            "position": str(entry.position),
+            "position": str(entry.index),
+            **({"log": entry.log} if entry.log else {}),
         },
         data(entry, finding),
     )
@@ -113,7 +115,7 @@ def cloud_event(source: str, seq: int, entry: Positioned, finding: AlertFinding)
 def data(entry: Positioned, finding: AlertFinding) -> dict[str, Any]:
     """The event's data: the entry's clear fields without the empty ones, the position, and the rules that alerted."""
     fields: Mapping[str, Any] = {name: entry.fields[name] for name in DATA_FIELDS if entry.fields.get(name)}
-    return {**fields, "position": entry.position, "rules": list(finding.rules)}
+    return {**fields, "position": entry.index, "rules": list(finding.rules)}
 
 
 def canonical(event: CloudEvent) -> bytes:

@@ -28,6 +28,7 @@ from sidecar.errors import ConfigurationError
 from sidecar.keys.files import read_ed25519_private, write_new
 from sidecar.keys.generate import create_signing_key
 from sidecar.ledger.note import COSIGNATURE, ED25519, Verifier, parse_verifier, verifier
+from sidecar.ledger.origins import file_name, order
 from sidecar.ledger.witness import MAX_BODY, TEXT, Alarm, Reply, Store, Witness
 from sidecar.serve.gateway import HEAD
 from sidecar.settings import Section, load_yaml
@@ -67,7 +68,7 @@ def create(folder: Path, name: str, logs: Iterable[Path]) -> Verifier:
     key = verifier(name, read_ed25519_private(made.private).public_key(), COSIGNATURE)
     (folder / "logs").mkdir()
     for log in keys:
-        write_new(folder / "logs" / f"{log.name}.vkey", f"{log}\n".encode(), PUBLIC_MODE)
+        write_new(folder / "logs" / f"{file_name(log.name)}.vkey", f"{log}\n".encode(), PUBLIC_MODE)
     write_new(folder / "seen.json", b"{}")
     write_new(folder / "witness.yaml", f"name: {json.dumps(name)}\n".encode(), PUBLIC_MODE)
     write_new(folder / "witness.vkey", f"{key}\n".encode(), PUBLIC_MODE)
@@ -79,7 +80,7 @@ def _log_key(file: Path) -> Verifier:
         key = parse_verifier(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
         raise ConfigurationError(f"{file}: cannot be read as a log's verifier key") from exc
-    if key.kind != ED25519 or "/" in key.name:
+    if key.kind != ED25519 or order(key.name) is None:
         raise ConfigurationError(f"{file}: expected the key of a log")
     return key
 

@@ -372,6 +372,24 @@ class Events(Model):
     last: int = Field(ge=0, description="Sequence of the newest event there is.")
 
 
+class LogOrigin(Model):
+    """One log of the ledger: a year's."""
+
+    origin: str = Field(description="As its checkpoints have it.")
+    label: str = Field(description="Its part of the path: `/log/{label}/`.")
+    closed: bool
+    reason: str = Field("", description="Why it was closed: `year` or `rolled-back`.")
+    size: int = Field(0, ge=0, description="Entries of a closed one.")
+    root: str = Field("", description="Root of a closed one, base64.")
+    destroyed: bool = Field(False, description="Whether its entries were destroyed after their retention.")
+
+
+class LogOrigins(Model):
+    """The ledger's logs, the present one last."""
+
+    origins: list[LogOrigin]
+
+
 class RevisionListed(Model):
     """An activated revision."""
 

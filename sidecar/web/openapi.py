@@ -91,6 +91,9 @@ _NUMBER = Parameter(
     "Number of the tile in groups of three digits; behind it the width of a partial one.",
 )
 _INQUIRY = Parameter("inquiry", "path", {"type": "string", "format": "uuid"}, "Id of the inquiry.")
+_LABEL = Parameter(
+    "label", "path", {"type": "string", "pattern": r"^[0-9]{4}(\.[0-9]{1,3})?$"}, "Label of the log: its year."
+)
 _LEAF = Parameter(
     "leaf",
     "query",
@@ -185,6 +188,14 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     ),
     Operation(
         "get",
+        "/log/origins",
+        "The ledger's logs, one a calendar year (Beijing); the present one is also served without its label.",
+        "log",
+        (Role.PROSECUTOR,),
+        {200: models.LogOrigins, **_AUTHENTICATED},
+    ),
+    Operation(
+        "get",
         "/log/checkpoint",
         "The ledger's newest signed checkpoint with its cosignatures (C2SP tlog-checkpoint).",
         "log",
@@ -210,6 +221,36 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         (Role.PROSECUTOR,),
         _TILE_ANSWERS,
         parameters=(_NUMBER,),
+        content="application/octet-stream",
+    ),
+    Operation(
+        "get",
+        "/log/{label}/checkpoint",
+        "The newest signed checkpoint of a year's log with its cosignatures (C2SP tlog-checkpoint).",
+        "log",
+        (Role.PROSECUTOR,),
+        _OF_THE_LOG,
+        parameters=(_LABEL,),
+        content="text/plain",
+    ),
+    Operation(
+        "get",
+        "/log/{label}/tile/{level}/{number}",
+        "A hash tile of a year's log (C2SP tlog-tiles).",
+        "log",
+        (Role.PROSECUTOR,),
+        _TILE_ANSWERS,
+        parameters=(_LABEL, _LEVEL, _NUMBER),
+        content="application/octet-stream",
+    ),
+    Operation(
+        "get",
+        "/log/{label}/tile/entries/{number}",
+        "An entry bundle of a year's log (C2SP tlog-tiles).",
+        "log",
+        (Role.PROSECUTOR,),
+        _TILE_ANSWERS,
+        parameters=(_LABEL, _NUMBER),
         content="application/octet-stream",
     ),
     Operation(

@@ -112,7 +112,7 @@ class Api:
         return read
 
 
-LOG = {"level": 0, "number": "000.p/1"}
+LOG = {"level": 0, "number": "000.p/1", "label": "2026"}
 """Of the only tile there is, of hashes and of entries."""
 
 BEFORE = {"approve": ("submit",), "refuse": ("submit",), "undertaking": ("submit", "approve")}

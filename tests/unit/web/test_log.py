@@ -19,7 +19,14 @@ from tests.support.log import SignedLog
 from tests.support.state import entry
 from tests.support.world import World
 
-PATHS = ("/log/checkpoint", "/log/tile/0/000", "/log/tile/entries/000", f"/log/proof/{uuid.UUID(int=1)}")
+PATHS = (
+    "/log/checkpoint",
+    "/log/tile/0/000",
+    "/log/tile/entries/000",
+    f"/log/proof/{uuid.UUID(int=1)}",
+    "/log/2026/checkpoint",
+    "/log/2026/tile/0/000",
+)
 
 QUESTION = {
     "database": "county",
@@ -152,3 +159,12 @@ def test_a_receipt_resolves_to_a_proof_that_is_checked_without_us(reader):
 )  # fmt: skip
 def test_an_unknown_inquiry_has_no_proof(reader, query, status):
     assert reader.get(f"/log/proof/{uuid.UUID(int=1)}{query}").status_code == status
+
+
+def test_each_years_log_is_found_by_its_label(reader):
+    reader.log.sign()
+    origin = reader.world.settings.deployment.id
+    assert reader.get("/log/origins").get_json() == {"origins": [{"origin": origin, "label": "2026", "closed": False}]}
+    for path in ("checkpoint", "tile/0/000", "tile/entries/000"):
+        assert reader.get(f"/log/2026/{path}").data == reader.get(f"/log/{path}").data
+        assert reader.get(f"/log/2027/{path}").status_code == 404
