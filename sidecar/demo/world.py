@@ -40,7 +40,7 @@ APPROVERS = ("gu", "shen")
 
 DOSSIER_READERS = ("record-organ", "procuratorate")
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 """Longest that a process may take to be ready on a slow machine."""
 
 POLL_SECONDS = 0.02

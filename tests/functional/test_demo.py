@@ -24,7 +24,7 @@ from tests.support.opa import opa_path
 pytestmark = pytest.mark.functional
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 300
+SECONDS = 600
 
 
 def environment(database: str, engine: str, broken: str = "") -> dict[str, str]:

@@ -43,7 +43,9 @@ def sql(mariadb_server, mariadb_database):
     return lambda *statements: mariadb_server.run(*statements, database=mariadb_database)
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(content=st.lists(r.any_row(), min_size=40, max_size=80))
 def test_python_and_mariadb_and_sqlite_read_any_row_alike(tmp_path_factory, sql, mariadb_url, content):
     folder = tmp_path_factory.mktemp("p")

@@ -51,7 +51,9 @@ def direct(dsn):
     return psycopg.connect(dsn, autocommit=True)
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(content=st.lists(r.any_row(), min_size=40, max_size=80))
 def test_python_and_postgresql_and_sqlite_read_any_row_alike(tmp_path_factory, postgres_dsn, postgres_url, content):
     folder = tmp_path_factory.mktemp("p")

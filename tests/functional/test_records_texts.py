@@ -27,7 +27,9 @@ def test_what_is_known_is_read_as_in_python(server):
     assert t.differences(driver) == []
 
 
-@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(content=st.lists(t.any_text(), min_size=80, max_size=160))
 def test_any_text_is_read_as_in_python(server, content):
     url, driver = server

@@ -171,7 +171,9 @@ DECISIONS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(decisions=DECISIONS)
 def test_memory_and_database_say_the_same(world, decisions):
     for decision in decisions:

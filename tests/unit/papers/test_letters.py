@@ -272,7 +272,9 @@ def test_header_of_something_else_is_malformed(reader, header):
 
 
 @given(place=st.integers(0, 10_000), char=st.sampled_from("Aa0_-.xZ"))
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 def test_changed_letter_is_never_another_letter(reader, place, char):
     text = signed()
     place %= len(text)
@@ -291,14 +293,18 @@ NEAR = st.sampled_from(["open", NUMBER, PERSON, UNIT, "law/286", "/", "k", "EdDS
 
 
 @given(changes=st.dictionaries(NAMES, JSON | NEAR | st.lists(NEAR, max_size=3), min_size=1, max_size=3))
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 def test_any_json_in_any_claim_is_read_without_error(reader, changes):
     found = read(reader, sign(claims() | changes, KEY))
     assert isinstance(found, Letter) or found.code.startswith("letter-")
 
 
 @given(header=st.dictionaries(st.sampled_from(["alg", "kid", "typ", "b64", "crit", "cty"]), JSON | NEAR, min_size=1))
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 def test_any_json_in_the_header_is_read_without_error(reader, header):
     stated = {"alg": "EdDSA", "kid": "k", "typ": "unit-letter+jws"} | header
     found = read(reader, raw(orjson.dumps(stated), orjson.dumps(claims())))
@@ -306,7 +312,9 @@ def test_any_json_in_the_header_is_read_without_error(reader, header):
 
 
 @given(signature=st.binary(max_size=80), alg=st.sampled_from(["ES256", "EdDSA"]))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 def test_any_bytes_as_signature_are_read_without_error(reader, units, signature, alg):
     units.keys[UNIT, "e"] = known(CURVE, "e")
     header = orjson.dumps({"alg": alg, "kid": "e" if alg == "ES256" else "k", "typ": "unit-letter+jws"})
@@ -315,7 +323,9 @@ def test_any_bytes_as_signature_are_read_without_error(reader, units, signature,
 
 
 @given(text=st.text(st.characters(codec=None, exclude_categories=()), min_size=1))
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 def test_any_text_is_read_without_error(reader, text):
     assert isinstance(read(reader, text), Absent | Invalid)
 

@@ -109,7 +109,9 @@ def test_of_two_at_once_one_has_the_one_use(state, ledger, uses):
 
 
 @given(allowed=st.integers(1, 5), asked=st.integers(1, 8))
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 def test_uses_never_exceed_what_is_allowed(ledger, allowed, asked):
     paper = replace(letter(), number=IDS.new(), uses=allowed)
     refused = compete(ledger, [[count_use(paper)] for _ in range(asked)])

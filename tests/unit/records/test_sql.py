@@ -189,7 +189,9 @@ def test_undeclared_fields_and_operators_are_refused(database):
         keys(connector, page=PageRequest(5, (SortKey("name"),)))
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(
     days=st.lists(st.sampled_from(["20210101", "20210102", "2021", "", None, "20200101"]), min_size=1, max_size=12),
     sort=st.lists(st.tuples(st.sampled_from(["concluded", "term", "case", "sex"]), st.booleans()), max_size=2),
@@ -227,7 +229,9 @@ def test_sorting_follows_the_field_and_then_the_key(database):
     ]  # fmt: skip
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(st.lists(r.any_row(), min_size=40, max_size=80))
 def test_python_and_sqlite_read_any_row_alike(tmp_path_factory, changes):
     connector = r.sqlite(tmp_path_factory.mktemp("d"), r.rows(*changes))

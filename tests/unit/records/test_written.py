@@ -148,7 +148,9 @@ def test_years_and_months_in_two_columns():
     assert {pair: read(pair, {}) for pair in told} == told
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(content=st.lists(t.any_text(), min_size=60, max_size=120))
 def test_python_and_sqlite_read_any_text_alike(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("t") / "texts.db"
