@@ -3,7 +3,9 @@
 #   PYTHON          interpreter for the environment in .venv                    (python3)
 #   SIDECAR_TOOLS   where tools are kept between checkouts                      (~/.cache/sidecar-tools)
 #   ONCE=1          `make demo` ends after the story
-#   KILL_ROUNDS     how often `make faults` kills every worker of both deployments  (3)
+#   KILL_ROUNDS     how often the ledger's processes are killed        (30 in `make test`, 200 in `make kills`)
+#   KILL_SEED       what these kills are drawn from; part of the test's name (fixed in `make test`, new in `make kills`)
+#   WORKER_KILL_ROUNDS  how often all of a deployment's workers and its sequencer are killed        (3)
 #   BENCH           options of the benchmark                                (--rounds 3 --seconds 6 --json bench.json)
 #   BENCH_LEDGER    options of the ledger's benchmark                       (--rounds 3 --seconds 3 --entries 40000)
 #   DEMO_DB, DEMO_ENGINE   postgresql or sqlite; opa or wasm: force the demo's parts
@@ -23,7 +25,7 @@ PURE_LEAST := 95
 SERVERS := -q -n 2 --dist loadfile
 OPA = $$($(ENSURE) opa)
 
-.PHONY: help demo test tools dev fmt lint policies mutants bundle bundle-check docs docs-check unit servers conformance two-worlds worlds probes-test probes timing functional faults bench bench-ledger bench-memory clean
+.PHONY: help demo test tools dev fmt lint policies mutants bundle bundle-check docs docs-check unit servers conformance two-worlds worlds probes-test probes timing functional faults kills bench bench-ledger bench-memory clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | column -t -s '	'
@@ -35,13 +37,14 @@ demo: ## set up, tell the story, serve until Ctrl-C (ONCE=1: end after the story
 
 test: lint docs-check policies bundle-check mutants unit servers ## all checks and tests
 
-tools: ## OPA, Helm, fsck of Tessera, omniwitness, PostgreSQL and MariaDB for the tests
+tools: ## OPA, Helm, fsck of Tessera, omniwitness, PostgreSQL, MariaDB and strace for the tests
 	@opa="$(OPA)"; [[ -n "$$opa" ]]
 	@$(ENSURE) helm >/dev/null
 	@$(ENSURE) fsck >/dev/null
 	@$(ENSURE) omniwitness >/dev/null
 	@$(ENSURE) postgres
 	@$(ENSURE) mariadb
+	@$(ENSURE) strace
 
 dev: ## the environment for development, in .venv
 	@$(ENSURE) venv dev
@@ -120,7 +123,11 @@ probes: dev tools ## the same with 5,000 persons, and its page in docs/reports
 timing: dev ## does time tell of sealed records: 100,000 pairs of answers (PAIRS); nothing else should run meanwhile
 	$(BIN)/python -m tests.probes.timing
 
-faults: dev tools ## kills, dead servers, bad input, planted values; KILL_ROUNDS=40 for the long form
+kills: dev tools ## kill -9 at 200 random points of commit, integration, signing and export (KILL_ROUNDS, KILL_SEED)
+	@rounds="$${KILL_ROUNDS:-200}" seed="$${KILL_SEED:-$$RANDOM$$RANDOM}"; echo "KILL_ROUNDS=$$rounds KILL_SEED=$$seed"; \
+	KILL_ROUNDS="$$rounds" KILL_SEED="$$seed" $(BIN)/pytest tests/faults/test_kills.py -v
+
+faults: dev tools ## kills, full disks, fail-over, cut connections, dead servers, bad input, planted values
 	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/faults $(SERVERS)
 
 clean: ## remove what targets made in the checkout

@@ -9,6 +9,7 @@ Standard library only: it runs before there is an environment. Tools are kept ou
     python3 tools/ensure.py fsck              prints the path of Tessera's fsck, which verifies tiled logs
     python3 tools/ensure.py omniwitness       prints the path of a witness of tiled logs that is not ours
     python3 tools/ensure.py postgres          installs PostgreSQL's server programs by apt where there are none
+    python3 tools/ensure.py strace            installs strace by apt where there is none
     python3 tools/ensure.py mariadb           installs MariaDB's server programs by apt where there are none
     python3 tools/ensure.py wrk               installs wrk, which loads the benchmarks, by apt where there is none
 """
@@ -267,6 +268,12 @@ def ensure_postgres() -> None:
     _apt("postgresql")
 
 
+def ensure_strace() -> None:
+    """Install strace where there is none: a test sees the flush before an answer's first byte."""
+    if not shutil.which("strace"):
+        _apt("strace")
+
+
 def ensure_mariadb() -> None:
     """Install MariaDB's server programs where there are none (the tests run it as their own child)."""
     if not shutil.which("mariadbd", path=f"{os.environ.get('PATH', '')}:/usr/sbin"):
@@ -307,6 +314,8 @@ def main(arguments: list[str]) -> int:
             print(ensure_omniwitness())
         case ["postgres"]:
             ensure_postgres()
+        case ["strace"]:
+            ensure_strace()
         case ["mariadb"]:
             ensure_mariadb()
         case ["wrk"]:

@@ -1,4 +1,4 @@
-"""Workers killed at random points under load: no answer without its entry, no use doubled or counted without one (P2)."""
+"""Workers and sequencer killed at random points under load, and started again by their parent: no answer without its entry, no use doubled or counted without one (P2)."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from tests.support.deployment import Books, letter, post, question
 
 pytestmark = pytest.mark.functional
 
-ROUNDS = int(os.environ.get("KILL_ROUNDS", "3"))
-"""In each every worker is killed; a worker's start is what takes the time."""
+ROUNDS = int(os.environ.get("WORKER_KILL_ROUNDS", "3"))
+"""In each every worker and the sequencer are killed; a worker's start is what takes the time."""
 
 CLIENTS = 8
 LETTERS = 40
@@ -92,11 +92,12 @@ def test_no_answer_without_entry_and_no_use_without_entry(world: World) -> None:
         for _ in range(ROUNDS):
             goal = len(load.receipts) + dice.randrange(5, 25)
             wait_for("answers", lambda goal=goal: len(load.receipts) >= goal)  # type: ignore[misc]
-            killed = workers(world)
-            for victim in killed:
+            killed, sequencer = workers(world), world.running().get("sequencer")
+            for victim in killed | ({sequencer} if sequencer else set()):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(victim, signal.SIGKILL)
             wait_for("other workers", lambda killed=killed: len(workers(world) - killed) >= 2)  # type: ignore[misc]
+            wait_for("another sequencer", lambda old=sequencer: world.running().get("sequencer") not in {None, old})  # type: ignore[misc]
     wait_for("the workers", lambda: ready(world))
     entries = books.news().entries
     assert len(load.receipts) >= ROUNDS
