@@ -120,7 +120,7 @@ probes-test: dev tools ## an attacker guesses who has sealed records, on four sy
 probes: dev tools ## the same with 5,000 persons, and its page in docs/reports
 	SIDECAR_OPA="$(OPA)" $(BIN)/python -m tests.probes.run
 
-timing: dev ## does time tell of sealed records: 100,000 pairs of answers (PAIRS); nothing else should run meanwhile
+timing: dev ## does time tell of sealed records: 100,000 pairs of answers (PAIRS), half an hour; goes on where it was ended (TIMING_SECONDS)
 	$(BIN)/python -m tests.probes.timing
 
 kills: dev tools ## kill -9 at 200 random points of commit, integration, signing and export (KILL_ROUNDS, KILL_SEED)

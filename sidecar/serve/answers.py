@@ -39,6 +39,10 @@ ENVIRONMENT: Final[Mapping[str, Any]] = {
 """What every request's environment has; of the process's own variables an application needs none."""
 
 
+SWITCH_SECONDS: Final = 0.0005
+"""After so long a thread that only computes lets another one run: what is due leaves no later for another's work."""
+
+
 class Handle(Protocol):
     """Granian's handle of one request. The request stays open as long as the handle exists."""
 
@@ -126,6 +130,7 @@ def answering(
         releases: keeps answers back; one of its own unless given.
     """
     del options, access_log
+    sys.setswitchinterval(SWITCH_SECONDS)
     clock = clock or SystemClock()
     monotonic, keep = clock.monotonic, (releases or Releases(clock)).at
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from array import array
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,8 +55,30 @@ def test_welchs_t_notices_a_difference_and_nothing_else() -> None:
     assert 30 < later.difference < 60  # of the quicker nine tenths
 
 
-def test_the_clocked_deployment_answers_and_the_report_is_written(tmp_path: Path, world_keys: Path) -> None:
-    found = timing.run(tmp_path, world_keys, 20)
-    assert [each.name for each in found] == ["1 sealed record", "5 sealed records", "50 µs planted"]
-    assert "| 50 µs planted |" in timing.page(found, 20)
-    assert timing.plot(found).count("<polyline") == 6
+@pytest.mark.parametrize("name", ["http", "sql-off"])
+def test_the_clocked_deployment_answers_at_its_step(tmp_path: Path, world_keys: Path, name: str) -> None:
+    phase = replace(timing.PHASES[name], connections=2)
+    samples = timing.measure(tmp_path, world_keys, phase, missing=20, seconds=60)
+    assert len(samples[timing.FIXED]) >= 20
+    assert not phase.stepped or min(samples[timing.FIXED]) >= 50_000  # µs
+
+
+def test_what_was_measured_is_kept_and_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dice = random.Random(1)
+    for name, phase in timing.PHASES.items():
+        for _ in range(2):
+            timing.keep(
+                tmp_path, name, {kind: array("d", (dice.gauss(5000, 9) for _ in range(60))) for kind in phase.shares}
+            )
+        assert {len(values) for values in timing.kept(tmp_path, name).values()} == {120}
+    monkeypatch.setattr(timing, "PAGE", tmp_path / "time.md")
+    page = timing.report(tmp_path)
+    assert page.count("| left 50 µs later | 120 |") == 2
+    assert page.count("| 50 µs more work | 120 |") == 4
+    assert (tmp_path / "time-http.svg").read_text(encoding="utf-8").count("<polyline") == 10
+    assert timing.go_on(tmp_path, 100, 0)
+
+
+def test_a_run_that_was_ended_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert not timing.go_on(tmp_path, 1000, 0)
+    assert "Over SQL, step of 5 ms: 1,000 missing" in capsys.readouterr().out

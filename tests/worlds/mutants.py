@@ -17,6 +17,7 @@ from prometheus_client import Counter
 from sidecar.codes import Code, FieldClass, View
 from sidecar.errors import DatabaseTimeout, DatabaseUnavailable, RequestInvalid
 from sidecar.gateway import metrics, receipt, run, steps
+from sidecar.gateway.answer_time import leaving
 from sidecar.gateway.types import Response
 from sidecar.ledger.types import Entry
 from sidecar.papers.kept_register import Held, KeptRegister
@@ -26,6 +27,7 @@ from sidecar.records.connectors import sql
 from sidecar.records.connectors.sql import SqlConnector
 from sidecar.records.types import Fetched, PageRequest, RegisterMarks, Row, Search
 from tests.support.records import EVERY_KIND
+from tests.worlds import sides
 
 Patch = pytest.MonkeyPatch
 Mutant = Callable[[Patch, "Peek"], None]
@@ -43,6 +45,7 @@ class Peek:
     total: int = 0
     rows: tuple[Row, ...] = ()
     withheld: int = 0
+    spent: float = 0.0
 
     def at(self, patch: Patch, change: Callable[[Fetched, Peek, PageRequest, Any], Fetched] | None = None) -> None:
         """Look at each fetch, and change what it found."""
@@ -246,6 +249,25 @@ def _unfiltered(found: Fetched, peek: Peek, page: PageRequest, _: Any) -> Fetche
     return replace(found, total=peek.total, more=len(peek.rows) > page.size)
 
 
+def _slower(seconds: float) -> Mutant:
+    """Each row that is kept back takes so long."""
+
+    def mutant(patch: Patch, peek: Peek) -> None:
+        def spend(found: Fetched, seen: Peek, _: PageRequest, __: Any) -> Fetched:
+            seen.spent = seconds * seen.withheld
+            return found
+
+        patch.setattr(sides, "leaving", lambda arrived, done, step: leaving(arrived, done + peek.spent, step))
+        peek.at(patch, spend)
+
+    return mutant
+
+
+def _stepping(change: Callable[[float, Peek], float]) -> Mutant:
+    """An answer's step changed by what was kept back."""
+    return wrapped(run.Gateway, "step", change)
+
+
 MUTANTS: dict[str, Mutant] = {
     "a total that counts sealed rows": changed(lambda found, peek, *_: replace(found, total=peek.total)),
     "a search's total that counts sealed rows": changed(
@@ -295,6 +317,9 @@ MUTANTS: dict[str, Mutant] = {
     "a member that says more follows": member("complete", lambda peek: not peek.withheld),
     "a record's place among all rows": _numbered,
     "a letter not used up where all is sealed": _unburned,
+    "a path slower by a step where something is sealed": _slower(0.005),
+    "an answer at once where nothing is sealed": _stepping(lambda step, peek: step if peek.withheld else 0.0),
+    "an answer a step later where something is sealed": _stepping(lambda step, peek: step * (1 + bool(peek.withheld))),
     "a label of a metric": _counted,
     "a line in the log": _logged,
 }

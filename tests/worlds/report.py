@@ -43,7 +43,7 @@ def page(runs: Sequence[Mapping[str, Any]]) -> str:
         "",
         "Pairs of databases that differ in sealed records only are asked the same by clients without entitlement, through the",
         "whole application. Both worlds share clock and randomness; status lines, headers, bodies, `/metrics`, log lines, entries with",
-        "their positions and events are compared byte for byte, with nothing left out and nothing normalised.",
+        "their positions, events and the instants at which answers leave are compared byte for byte, with nothing left out and nothing normalised.",
         "",
         "| Database | Pairs of worlds | Differences | Calls | Answered 200 | Further pages | Asked for what differs | Joint cases differ |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",

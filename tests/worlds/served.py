@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,29 +24,11 @@ from tests.support.world import NOW, Drip
 
 FILE = "SIDECAR_WORLDS_SETTINGS"
 
-PLANTED = "Planted"
-"""Header of a request that is answered 50 µs later, where its value is 1: what a measurement of time has to notice."""
 
-PLANTED_SECONDS = 50e-6
-
-
-class Planting:
-    """Waits before it hands some requests on, and looks at the clock as often for the others."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-
-    def __call__(self, environ: Any, start_response: Any) -> Any:
-        end = time.perf_counter() + PLANTED_SECONDS * (environ.get("HTTP_PLANTED") == "1")
-        while time.perf_counter() < end:
-            pass
-        return self._inner(environ, start_response)
-
-
-def write_settings(settings: Settings, port: int, file: Path) -> None:
-    """For the process: one worker with one thread, on this port."""
+def write_settings(settings: Settings, port: int, file: Path, *, workers: int = 1, threads: int = 1) -> None:
+    """For the process: so many workers and threads, on this port."""
     content = settings.model_dump(mode="json")
-    content["server"] |= {"port": port, "workers": 1, "threads": 1}
+    content["server"] |= {"port": port, "workers": workers, "threads": threads}
     file.write_bytes(orjson.dumps(content))
 
 
@@ -61,9 +42,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(name)
     settings, clock = _settings(), FixedClock(NOW)
     configure(Logging(level="debug", format="json"), clock)
-    app = create_app(settings, build_services(settings, clock=clock, random=Drip(b"served"), watch=False))
-    app.wsgi_app = Planting(app.wsgi_app)  # type: ignore[method-assign]
-    return app
+    return create_app(settings, build_services(settings, clock=clock, random=Drip(b"served"), watch=False))
 
 
 def main() -> int:

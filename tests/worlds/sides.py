@@ -25,12 +25,14 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from sidecar.gateway import metrics
+from sidecar.gateway.answer_time import leaving
 from sidecar.ledger.open import open_ledger
 from sidecar.ledger.sequencer import Sequencer
 from sidecar.oversight.projector import AlertProjector
 from sidecar.papers.register import import_register
 from sidecar.papers.tables import IDEMPOTENCY_KEYS, INQUIRIES, LETTER_USES
 from sidecar.settings import Logging, Server
+from sidecar.web.answer_time import HELD
 from sidecar.web.app import create_app
 from sidecar.web.logging import configure
 from tests.support.world import DEPLOYMENT, NOW, Drip, World
@@ -94,10 +96,12 @@ class Observed:
     log: str
     ledger: tuple[Any, ...]
     events: tuple[Any, ...]
+    left: tuple[float, ...]
+    """After how many seconds each answer left."""
 
     def difference(self, other: Observed) -> str:
         """The first part that differs, with both forms; empty where none does."""
-        for name in ("answers", "metrics", "log", "ledger", "events"):
+        for name in ("answers", "metrics", "log", "ledger", "events", "left"):
             for i, (one, two) in enumerate(zip_longest(_parts(getattr(self, name)), _parts(getattr(other, name)))):
                 if one != two:
                     return f"{name} {i}: {apart(repr(one), repr(two))}"
@@ -138,6 +142,7 @@ class Side(World):
         )
         self._rows = _Rows(self._legacy_url)
         self._positions = self._events = self._serial = 0
+        self.left: list[float] = []
         self.settle()
 
     def _settings(self, sections: Mapping[str, Mapping[str, Any]]) -> Any:
@@ -200,11 +205,12 @@ class Side(World):
             answers = tuple(session.make(call) for call in calls)
             text_of_metrics = session.visit(Visit("GET", "/metrics"))
             ledger, events = self.settle()
-        return Observed(answers, text_of_metrics, log.getvalue(), ledger, events)
+        return Observed(answers, text_of_metrics, log.getvalue(), ledger, events, tuple(self.left))
 
     def renew(self, number: int) -> None:
         """As it was before the last world; only ledger and feed have grown. ``number``: of the world, the seed of all that is drawn."""
         forget_counts()
+        self.left.clear()
         self._serial = 0
         self.gateway.ports.random.__init__(b"world %d" % number)
         self.gateway.ports.ids.__self__._millis = -1
@@ -345,7 +351,11 @@ class Session:
         self, method: str, path: str, client: str, headers: Mapping[str, str], body: bytes, door: str
     ) -> bytes:
         """One request through the application's own WSGI interface (PEP 3333)."""
-        return wsgi(self.side.doors[door], method, path, self.headers(client, headers, body), body)
+        monotonic = self.side.clock.monotonic
+        arrived, held = monotonic(), {HELD: 0.0}
+        answer = wsgi(self.side.doors[door], method, path, self.headers(client, headers, body), body, held)
+        self.side.left.append(leaving(arrived, monotonic(), held[HELD]) - arrived if held[HELD] else 0.0)
+        return answer
 
     def headers(self, client: str, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
         """A client's headers, and those of the call in their place."""
@@ -361,34 +371,36 @@ class Session:
         return sent
 
 
-def wsgi(application: Any, method: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:
+def wsgi(  # noqa: PLR0917  # the parts of a request, in the order of the wire, and what the server has
+    application: Any, method: str, target: str, headers: Mapping[str, str], body: bytes, server: dict[str, float]
+) -> bytes:
     """Call a WSGI application and write its answer as it would be on the wire, every header in its place."""
     path, _, query = target.partition("?")
     environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
     environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE")
     environ["CONTENT_LENGTH"] = environ.pop("HTTP_CONTENT_LENGTH")
     started: list[tuple[str, list[tuple[str, str]]]] = []
-    answer = application(
-        {
-            **environ,
-            "REQUEST_METHOD": method,
-            "SCRIPT_NAME": "",
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "SERVER_NAME": "sidecar.example",
-            "SERVER_PORT": "443",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "REMOTE_ADDR": "192.0.2.7",
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "https",
-            "wsgi.input": io.BytesIO(body),
-            "wsgi.errors": sys.stderr,
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": True,
-            "wsgi.run_once": False,
-        },
-        lambda status, sent, exc_info=None: started.append((status, sent)),
-    )
+    asked = {
+        **environ,
+        **server,
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "SERVER_NAME": "sidecar.example",
+        "SERVER_PORT": "443",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "192.0.2.7",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "https",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    answer = application(asked, lambda status, sent, exc_info=None: started.append((status, sent)))
+    server |= {name: asked[name] for name in server}
     content = b"".join(answer)
     if hasattr(answer, "close"):
         answer.close()

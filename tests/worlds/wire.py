@@ -161,11 +161,11 @@ def served(pairing: Pairing, folder: Path) -> Iterator[Served]:
 
 
 @contextlib.contextmanager
-def process(settings: Path, log: Path) -> Iterator[None]:
+def process(settings: Path, log: Path, module: str = "tests.worlds.served") -> Iterator[None]:
     """One server with its worker; ends in order."""
     with log.open("wb") as written:
         running = subprocess.Popen(
-            [sys.executable, "-m", "tests.worlds.served"],
+            [sys.executable, "-m", module],
             env={**os.environ, FILE: str(settings), "PYTHONPATH": os.pathsep.join(sys.path)},
             stderr=written,
             stdout=written,
