@@ -225,6 +225,57 @@ class Gateway(Section):
     session_minutes: int = Field(15, ge=1, le=60, description="How long an inquiry session is good.")
 
 
+class AuditSource(Section):
+    """The audit of one legacy database, or the access log of one legacy service."""
+
+    database: str = Field(description="The database, by its catalog's name.")
+    format: Literal["pgaudit-json", "pgaudit-csv", "mariadb", "access"] = Field(
+        description="pgaudit-json, pgaudit-csv: pgaudit's lines in PostgreSQL's jsonlog or csvlog; mariadb: the server_audit "
+        "plugin's file; access: an HTTP service's access log."
+    )
+    files: str = Field(
+        description="The log's files, rotated ones included: a path whose last part may have * and ?; not the packed ones."
+    )
+    users: list[str] = Field(
+        default_factory=list,
+        description="The sidecar's own accounts: an inquiry's id counts in their statements only. None: in anybody's.",
+    )
+    accounts: list[str] = Field(
+        default_factory=list,
+        description="Other accounts that the watch does not look at, e.g. that of the system that writes the records.",
+    )
+    tables: list[str] = Field(
+        default_factory=list, description="Tables and views to watch beside those of the catalog, without schema."
+    )
+    dbname: str = Field("", description="The database's name on its server, where the audit has those of others too.")
+    timezone: str = Field("UTC", description="IANA name of the time zone of times without offset, e.g. Asia/Shanghai.")
+    log_format: str = Field(
+        '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" '
+        '"$http_user_agent" "$http_inquiry_id"',
+        description="An access log's lines as nginx's log_format writes them; the inquiry's header must be in them.",
+    )
+    unwatched_paths: list[str] = Field(
+        default_factory=list, description="Paths of an access log that hold no records, e.g. /health; exact."
+    )
+
+
+class Bypass(Section):
+    """The by-pass watch: reads of legacy databases that did not go through the sidecar."""
+
+    sources: list[AuditSource] = Field(
+        default_factory=list, description="The audits to watch; they are part of the approved revision."
+    )
+    grace_seconds: int = Field(
+        60,
+        ge=1,
+        le=3600,
+        description="How long before a read its inquiry may have begun, and how far the watch stays behind the present.",
+    )
+    window_seconds: int = Field(60, ge=1, le=3600, description="Findings of one such time are one entry.")
+    skew_seconds: int = Field(5, ge=1, le=300, description="How far the clocks of database and sidecar may differ.")
+    poll_ms: int = Field(2000, ge=50, le=60000, description="How often the audits are looked at.")
+
+
 class Logging(Section):
     """Logs: structured, without personal data."""
 
@@ -246,6 +297,7 @@ class Settings(BaseSettings):
     policy: Policy = Field(default_factory=Policy)
     ledger: Ledger = Field(default_factory=Ledger)
     gateway: Gateway = Field(default_factory=Gateway)
+    bypass: Bypass = Field(default_factory=Bypass)
     logging: Logging = Field(default_factory=Logging)
 
     @classmethod

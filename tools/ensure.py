@@ -11,6 +11,9 @@ Standard library only: it runs before there is an environment. Tools are kept ou
     python3 tools/ensure.py postgres          installs PostgreSQL's server programs by apt where there are none
     python3 tools/ensure.py strace            installs strace by apt where there is none
     python3 tools/ensure.py mariadb           installs MariaDB's server programs by apt where there are none
+    python3 tools/ensure.py pgaudit           installs pgaudit for each PostgreSQL by apt where there is none
+    python3 tools/ensure.py server-audit      says where MariaDB's audit plugin is missing; it comes with the server
+    python3 tools/ensure.py nginx             installs nginx, whose access log is watched, by apt where there is none
     python3 tools/ensure.py wrk               installs wrk, which loads the benchmarks, by apt where there is none
 """
 
@@ -280,6 +283,33 @@ def ensure_mariadb() -> None:
         _apt("mariadb-server")
 
 
+def ensure_pgaudit() -> None:
+    """Install pgaudit for the PostgreSQL that the tests run, where it is not there."""
+    ensure_postgres()
+    servers = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    newest = max((path.parents[1] for path in servers), key=lambda path: float(path.name), default=None)
+    if newest is not None and not (newest / "lib" / "pgaudit.so").is_file():
+        _apt(f"postgresql-{newest.name}-pgaudit")
+
+
+def ensure_server_audit() -> None:
+    """MariaDB's audit plugin comes with Debian's server; other packages may leave it out."""
+    ensure_mariadb()
+    folders = [
+        Path("/usr/lib/mysql/plugin"),
+        *Path("/usr").glob("lib*/mysql/plugin"),
+        *Path("/usr").glob("lib*/mariadb/plugin"),
+    ]
+    if not any((folder / "server_audit.so").is_file() for folder in folders):
+        raise Failed("MariaDB's plugin server_audit.so is needed: install Debian's mariadb-server")
+
+
+def ensure_nginx() -> None:
+    """Install nginx where there is none; Debian's package may start it as a service, which the tests do not use."""
+    if not shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin"):
+        _apt("nginx-light")
+
+
 def ensure_wrk() -> None:
     """Install wrk where there is none."""
     if not shutil.which("wrk"):
@@ -299,6 +329,18 @@ def _apt(package: str) -> None:
             raise Failed(f"{' '.join(command)} did not succeed: install {package} by hand")
 
 
+INSTALLED = {
+    "mariadb": ensure_mariadb,
+    "nginx": ensure_nginx,
+    "pgaudit": ensure_pgaudit,
+    "postgres": ensure_postgres,
+    "server-audit": ensure_server_audit,
+    "strace": ensure_strace,
+    "wrk": ensure_wrk,
+}
+"""What comes as a Debian package."""
+
+
 def main(arguments: list[str]) -> int:
     """Run one of the commands of the module's docstring."""
     match arguments:
@@ -312,14 +354,8 @@ def main(arguments: list[str]) -> int:
             print(ensure_fsck())
         case ["omniwitness"]:
             print(ensure_omniwitness())
-        case ["postgres"]:
-            ensure_postgres()
-        case ["strace"]:
-            ensure_strace()
-        case ["mariadb"]:
-            ensure_mariadb()
-        case ["wrk"]:
-            ensure_wrk()
+        case [name] if name in INSTALLED:
+            INSTALLED[name]()
         case _:
             say(__doc__ or "")
             return 2

@@ -265,7 +265,8 @@ def unchanged(opa: str, policies: Path, place: Path, asked: list[Question]) -> S
     Raises:
         RuntimeError: the tests fail without any change, so that they say nothing.
     """
-    done = subprocess.run([opa, "test", "--bundle", str(policies)], capture_output=True, text=True, check=False)
+    command = [opa, "test", "--timeout", f"{TIMEOUT_SECONDS}s", "--bundle", str(policies)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"the tests fail on the unchanged policies:\n{done.stdout}{done.stderr}")
     expected = {question: yields(opa, place / question.folder, question.query) for question in asked}

@@ -37,7 +37,7 @@ test_nothing_is_left_out if {
 }
 
 tables := {
-	"alerts", "case_number_forms", "channels", "entitled_classes", "floods", "never", "obligations", "open_only",
+	"alerts", "case_number_forms", "channels", "entitled_classes", "floods", "mass_reads", "never", "obligations", "open_only",
 	"papers", "papers_default", "search_classes", "severities", "undeclared_routes", "view_fields", "views",
 }
 
@@ -213,6 +213,7 @@ effective := {
 	"alerts": 20130101,
 	"undeclared_routes": 20130101,
 	"floods": 20130101,
+	"mass_reads": 20130101,
 	"severities": 20130101,
 }
 
@@ -251,6 +252,7 @@ rules := {
 	"alerts": ["A1", "R18"],
 	"undeclared_routes": ["R18"],
 	"floods": ["R18"],
+	"mass_reads": ["A1"],
 	"severities": ["R18"],
 }
 

@@ -11,6 +11,7 @@ from sidecar import __version__
 from sidecar.cli.context import State
 
 COMMANDS = {
+    "bypass-watch": "sidecar.cli.bypass:bypass_watch",
     "check": "sidecar.cli.operate:check",
     "db": "sidecar.cli.operate:db",
     "demo": "sidecar.demo.command:demo",

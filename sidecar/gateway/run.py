@@ -159,6 +159,7 @@ class Conduct:
         "page",
         "ports",
         "pseudonym_key",
+        "read_as",
         "refused",
         "request",
         "runtime",
@@ -182,7 +183,7 @@ class Conduct:
         self.digest = b""
         self.conditions: Sequence[Effect] = ()
         self.refused: Sequence[Effect] = ()
-        self.subject = self.filter = self.pseudonym_key = self.letter = self.application = ""
+        self.subject = self.filter = self.pseudonym_key = self.letter = self.application = self.read_as = ""
 
     def run(self) -> Response:
         """The answer, recorded.
@@ -216,6 +217,7 @@ class Conduct:
                 if exc.name not in _AGAIN:
                     raise
                 self.refused = self.conditions if exc.name == REGISTER_UNCHANGED else self.refused
+                self.read_as = self.inquiry_id
         return self._inquire()
 
     @property
@@ -460,4 +462,5 @@ class Conduct:
             letter=self.letter,
             application=self.application,
             page=self.page,
+            read_as=self.read_as if self.read_as != self.inquiry_id else "",
         )

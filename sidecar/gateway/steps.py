@@ -196,6 +196,7 @@ class Known:
         letter, application: keyed hashes.
         revision: label of the revision at work.
         page: page number, from 1.
+        read_as: another id under which this request read first, for whoever compares the database's own audit.
     """
 
     id: str
@@ -214,6 +215,7 @@ class Known:
     letter: str = ""
     application: str = ""
     page: int = 1
+    read_as: str = ""
 
 
 def entry(known: Known, outcome: str, codes: Sequence[str], answer: str, salt: str) -> Entry:
@@ -240,6 +242,7 @@ def entry(known: Known, outcome: str, codes: Sequence[str], answer: str, salt: s
         revision=known.revision,
         page=known.page,
         answer=answer,
+        extra={"read": known.read_as} if known.read_as else None,
     )
 
 

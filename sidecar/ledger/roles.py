@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-Part = Literal["gateway", "sequencer", "oversight"]
+Part = Literal["bypass", "gateway", "oversight", "sequencer"]
 
 _INSERTED = ("ledger_writers", "ledger_entries", "ledger_data_keys", "ledger_sealed_inputs")
 _READ_BY_GATEWAY = (
@@ -32,12 +32,15 @@ def grants(part: Part, role: str) -> tuple[str, ...]:
     """GRANT statements for ``role``, to be run by the tables' owner; ``papers.roles`` adds the other tables'.
 
     A gateway that reads entries can look a doubtful commit up; it can neither change nor remove one. The sequencer
-    also commits entries of its own (``system``).
+    also commits entries of its own (``system``), and so does the by-pass watch.
     """
     name = '"' + role.replace('"', '""') + '"'
     read = _READ_BY_GATEWAY if part == "gateway" else _LOG
     rights = [("SELECT", table) for table in read]
-    if part != "oversight":
+    if part == "bypass":
+        rights += [("INSERT", "ledger_writers"), ("INSERT", "ledger_entries")]
+        rights += [("SELECT", "bypass_positions"), ("INSERT", "bypass_positions"), ("UPDATE", "bypass_positions")]
+    elif part != "oversight":
         rights += [("INSERT", table) for table in _INSERTED]
     if part == "sequencer":
         rights += [("INSERT", "ledger_positions"), ("INSERT", "oversight_events")]

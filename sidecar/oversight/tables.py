@@ -1,8 +1,8 @@
-"""Table of the feed of events; the sequencer's transaction writes it, oversight only reads it."""
+"""Tables of the feed of events, which the sequencer's transaction writes, and of how far the by-pass watch has read."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, LargeBinary, String, Table
+from sqlalchemy import BigInteger, Column, LargeBinary, String, Table, Text
 
 from sidecar.storage.metadata import METADATA
 
@@ -19,3 +19,12 @@ EVENTS = Table(
     Column("body", LargeBinary, nullable=False),
 )
 """``seq`` counts from 1 without gaps; ``time`` is the entry's; ``body`` is the whole CloudEvent as JSON."""
+
+BYPASS_POSITIONS = Table(
+    "bypass_positions",
+    METADATA,
+    Column("source", String(64), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+)
+"""How far each audit was read (``bypass.position``); ``version`` counts changes, so that two watches never both move it."""

@@ -123,6 +123,8 @@ def security_digest(settings: Settings) -> str:
         "identity": identity,
         "max_body_bytes": settings.server.max_body_bytes,
     }
+    if settings.bypass.sources:  # who is not watched is for two approvers to say
+        document["bypass"] = settings.bypass.model_dump(mode="json", exclude={"poll_ms"})
     return digest(canonical(document))
 
 

@@ -68,7 +68,7 @@ def _answers(url: str) -> bool:
     except urllib.error.HTTPError as exc:
         exc.close()
         return True
-    except OSError:
+    except (OSError, ValueError):  # its address is not written to the end yet
         return False
     return True
 

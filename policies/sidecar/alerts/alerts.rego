@@ -86,8 +86,25 @@ few if {
 
 alert(type, level, rules) := {"type": type, "severity": level, "rules": sort(rules)}
 
-severity(finding) := finding.severity_sealed if input.entry.scope == "sealed"
+severity(finding) := finding.severity_sealed if grave
 
-severity(finding) := finding.severity if not sealed_scope
+severity(finding) := finding.severity if not grave
 
-sealed_scope if input.entry.scope == "sealed"
+grave if input.entry.scope == "sealed"
+
+# METADATA
+# title: Many statements of one minute past the sidecar
+# description: Nobody reads that many by mistake. An entry that does not say how many it counts is taken for many.
+# scope: rule
+# custom:
+#   rule: A1
+#   legal_basis: ZJ (A1)
+grave if {
+	input.entry.kind in params.mass_reads.value.kinds
+	not one_by_one
+}
+
+one_by_one if {
+	input.entry.count >= 0
+	input.entry.count < params.mass_reads.value.count
+}

@@ -103,9 +103,28 @@ test_nothing_to_judge_is_undefined if {
 	not alerts.raised with input as {"entry": object.remove(entry, ["codes"])}
 }
 
+test_reads_past_the_sidecar_are_graver_from_a_number_on[code] if {
+	some code in ["audit-incomplete", "read-without-entry", "read-without-inquiry"]
+	row := expected[code]
+	few := [{"type": row[0], "severity": row[1], "rules": row[3]}]
+	many := [{"type": row[0], "severity": row[2], "rules": row[3]}]
+	read := {"kind": "bypass", "channel": "cli", "scope": "", "purpose": "", "outcome": "error", "codes": [code]}
+	raised(object.union(read, {"count": 0})) == few
+	raised(object.union(read, {"count": 19})) == few
+	raised(object.union(read, {"count": 20})) == many
+	raised(object.union(read, {"count": -1})) == many
+	raised(object.union(read, {"count": "3"})) == many
+	raised(read) == many
+}
+
+test_a_number_makes_no_inquiry_graver if {
+	raised({"count": 500, "codes": ["letter-used"]}) == raised({"codes": ["letter-used"]})
+}
+
 expected := {
 	"application-approver-not-distinct": ["sealed-records.attempt.application-approver-not-distinct.v1", "high", "critical", ["A1", "Q5", "R18"]],
 	"application-mismatch": ["sealed-records.attempt.application-mismatch.v1", "medium", "high", ["A1", "Q5", "R18"]],
+	"audit-incomplete": ["sealed-records.bypass.audit-incomplete.v1", "high", "critical", ["A1", "E2"]],
 	"certificate-revoked": ["sealed-records.attempt.certificate-revoked.v1", "high", "critical", ["A1", "Q5", "R18"]],
 	"certificate-suspended": ["sealed-records.attempt.certificate-suspended.v1", "high", "critical", ["A1", "Q5", "R18"]],
 	"clock-fault": ["sealed-records.fault.clock-fault.v1", "high", "high", ["P1", "R18"]],
@@ -133,6 +152,8 @@ expected := {
 	"log-unsigned": ["sealed-records.fault.log-unsigned.v1", "high", "high", ["E3", "R18"]],
 	"officer-revoked": ["sealed-records.attempt.officer-revoked.v1", "high", "critical", ["A1", "R18"]],
 	"officer-suspended": ["sealed-records.attempt.officer-suspended.v1", "high", "critical", ["A1", "R18"]],
+	"read-without-entry": ["sealed-records.bypass.read-without-entry.v1", "high", "critical", ["A1", "E3"]],
+	"read-without-inquiry": ["sealed-records.bypass.read-without-inquiry.v1", "high", "critical", ["A1", "Q1"]],
 	"revision-unapproved": ["sealed-records.fault.revision-unapproved.v1", "critical", "critical", ["R18"]],
 	"role-missing": ["sealed-records.attempt.role-missing.v1", "medium", "high", ["A1", "R18"]],
 	"search-not-allowed": ["sealed-records.attempt.bulk-inquiry.v1", "medium", "high", ["A1", "Q10", "R18"]],

@@ -22,6 +22,7 @@ from sidecar.errors import DatabaseTimeout, DatabaseUnavailable, EngineUnavailab
 from sidecar.gateway.types import Request
 from sidecar.ledger.tables import ENTRIES
 from sidecar.papers.register import import_register
+from sidecar.records.connectors.sql import SqlConnector
 from tests.support.world import DEPLOYMENT, IDP, PROCURACY, World
 
 CASE = "某公刑立字2026第1号"
@@ -310,6 +311,29 @@ def test_of_two_at_once_with_one_key_both_are_the_same_use(world):
     assert [response.status for response in found] == [200, 200]
     assert len({read(response)["inquiry_id"] for response in found}) == 1
     assert len(world.entries()) == 2
+
+
+def test_a_read_under_an_id_that_was_given_up_for_the_twins_is_named_in_the_entry(world, monkeypatch):
+    """The database's own audit has this id: whoever compares finds its entry (docs/design/bypass-watch.md)."""
+    body, token, read_as = school(world, OPEN), teacher(world), []
+    world.ask(body, token, idempotency_key="k1")
+    papers = type(world.gateway.ports.papers)
+    twin, fetched = papers.twin, SqlConnector.fetch
+
+    def late(*arguments):
+        """The first look comes before the twin's commit."""
+        return twin(*arguments) if read_as else None
+
+    def fetch(*arguments):
+        read_as.append(arguments[-1])
+        return fetched(*arguments)
+
+    monkeypatch.setattr(SqlConnector, "fetch", fetch)
+    monkeypatch.setattr(papers, "twin", late)
+    answer = world.ask(body, token, idempotency_key="k1")
+    [first, second] = world.entries()
+    assert (first["extra"], second["extra"]) == ({}, {"read": read_as[0]})
+    assert read_as == [second["extra"]["read"], read(answer)["inquiry_id"]]
 
 
 def test_the_key_of_another_request_is_refused(world):
