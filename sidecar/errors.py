@@ -87,6 +87,13 @@ class ClockBehind(SidecarError):
     status = 503
 
 
+class ClockAway(SidecarError):
+    """Our clock is more than a minute away from every witness's (503): validities cannot be judged, so deny."""
+
+    code = "clock-away"
+    status = 503
+
+
 class DatabaseUnavailable(SidecarError):
     """The legacy database is down or refused us (502)."""
 

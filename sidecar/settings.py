@@ -195,6 +195,13 @@ class Ledger(Section):
         le=16,
         description="How many of them must have cosigned; where they have not for `witness_alert_minutes`, an alert is raised.",
     )
+    retention_years: int = Field(
+        10,
+        ge=1,
+        le=100,
+        description="How many calendar years a closed year's log is kept at least before `ledger destroy` takes it; what "
+        "the organ's rules for its archives ask for.",
+    )
     witness_alert_minutes: int = Field(
         10, ge=1, le=1440, description="Longest that cosignatures may be missing unnoticed."
     )

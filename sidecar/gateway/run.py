@@ -18,6 +18,7 @@ import structlog
 
 from sidecar.codes import Code, Outcome
 from sidecar.errors import (
+    ClockAway,
     ClockBehind,
     LedgerUnavailable,
     RequestInvalid,
@@ -36,6 +37,7 @@ from sidecar.identity.types import Officer
 from sidecar.law.days import beijing_day
 from sidecar.ledger.build import salt, timestamp
 from sidecar.ledger.types import Effect, EffectRefused
+from sidecar.ledger.witnessed import WitnessedTime
 from sidecar.papers.kept_register import REGISTER_UNCHANGED
 from sidecar.papers.uses import OPEN_INQUIRY, SHARE_INQUIRY
 from sidecar.policy.types import Decision, Facts, LegalParameters
@@ -66,6 +68,7 @@ class Gateway:
         runtime: what the active revision brings; None, or a fault in its place, denies everything. Assigning another
             one is how revisions change: each request looks at it once.
         latest: the latest instant that the ledger is known to have seen.
+        witnessed: what the witnesses' clocks show.
     """
 
     def __init__(self, ports: Ports, limits: Limits, *, inquiry_minutes: int) -> None:
@@ -74,11 +77,24 @@ class Gateway:
         self.lifetime = inquiry_minutes * 60
         self.runtime: Runtime | SidecarError = RevisionUnapproved("no revision was loaded yet")
         self.latest = datetime.fromtimestamp(0, UTC)
+        self.witnessed = WitnessedTime()
         self.cursors = CursorBox(ports.keys.cursor_key)
 
     def seen(self, instant: datetime) -> None:
         """The ledger has an entry of this instant. A race between threads loses a moment, never more."""
         self.latest = max(self.latest, instant)
+
+    def check_clock(self, now: datetime) -> None:
+        """Hold a clock that shows ``now`` against the last entry and the witnesses.
+
+        Raises:
+            ClockBehind: it is more than a minute behind the last entry.
+            ClockAway: it is more than a minute away from the witnesses'.
+        """
+        if now + CLOCK_TOLERANCE < self.latest:
+            raise ClockBehind("the clock is behind the last entry")
+        if not self.witnessed.agrees(now, self.ports.clock.monotonic()):
+            raise ClockAway("the clock is away from the witnesses'")
 
     def handle(self, request: Request) -> Response:
         """Answer one ``POST /v1/inquiries``; every exception ends in an answer that releases nothing."""
@@ -256,8 +272,7 @@ class Conduct:
 
     def _check_standing(self) -> Runtime:
         """Nothing is decided by a clock that runs behind, or by what was not approved."""
-        if self.now + CLOCK_TOLERANCE < self.gateway.latest:
-            raise ClockBehind("the clock is behind the last entry")
+        self.gateway.check_clock(self.now)
         if isinstance(self.runtime, Runtime):
             return self.runtime
         raise self.runtime

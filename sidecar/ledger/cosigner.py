@@ -297,6 +297,15 @@ def unfinished(engine: Engine, quorum: int) -> list[StoredCheckpoint]:
     return [last for each, last in found if last and last.size == each.size and last.witnesses < quorum]
 
 
+def witness_keys(settings: Settings) -> list[Verifier]:
+    """The keys of the deployment's witnesses.
+
+    Raises:
+        ConfigurationError: one cannot be read.
+    """
+    return [_key(settings, each) for each in settings.ledger.witnesses]
+
+
 def _key(settings: Settings, witness: WitnessSettings) -> Verifier:
     file = settings.path(witness.verifier_file)
     try:

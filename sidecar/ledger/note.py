@@ -130,6 +130,27 @@ def open_note(note: bytes, verifiers: Sequence[Verifier]) -> tuple[str, tuple[Ve
     return text, tuple(signed)
 
 
+def cosigned_at(note: bytes, witnesses: Sequence[Verifier]) -> dict[str, int]:
+    """POSIX seconds at which each of ``witnesses`` cosigned a note, by name; those that have not are missing.
+
+    Raises:
+        NoteInvalid: as ``open_note``.
+    """
+    text, lines = _split(note)
+    known = {(v.name, v.key_id): v for v in witnesses}
+    found: dict[str, int] = {}
+    for name, key_id, signature in map(_signature, lines):
+        witness = known.get((name, key_id))
+        if witness is None or name in found:
+            continue
+        try:
+            _verify(witness, signature, text)
+        except (InvalidSignature, ValueError) as exc:
+            raise NoteInvalid(f"the signature of {name} is bad") from exc
+        found[name] = int.from_bytes(signature[:8], "big")
+    return found
+
+
 def _verify(signer: Verifier, signature: bytes, text: str) -> None:
     message = text.encode()
     if signer.kind == COSIGNATURE:

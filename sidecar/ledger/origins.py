@@ -132,7 +132,13 @@ def holding(connection: Connection, position: int) -> Origin:
     return next(origin for origin in reversed(all_of(connection)) if origin.first <= position)
 
 
-def next_label(known: list[Origin], year: int) -> str:
-    """The label of the next origin of a year."""
-    count = sum(origin.year == year for origin in known)
+def next_label(known: list[Origin], year: int, beyond: str = "") -> str:
+    """The label of the next origin of a year; it comes after that of ``beyond``, which the database may have lost."""
+    count = max(sum(origin.year == year for origin in known), _count(beyond, year))
     return f"{year}.{count + 1}" if count else str(year)
+
+
+def _count(name: str, year: int) -> int:
+    """Which of a year's origins this name is; 0 where it is of another year."""
+    of_year, count = order(name) or (0, 0)
+    return count if of_year == year else 0

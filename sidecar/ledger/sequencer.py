@@ -147,6 +147,12 @@ _Waiting = tuple[str, int, bytes, int, bytes, bytes, bytes]
 """A row of ``_FETCH``."""
 
 
+def open_lock(engine: Engine) -> Lock:
+    """The lock of a state database, not held."""
+    file = sqlite_file(engine)
+    return FileLock(engine, file) if file else AdvisoryLock(engine)
+
+
 class _Head(NamedTuple):
     """An entry that waits for its position, with the chain after it. Heads are ordered by the entry's time and id."""
 
@@ -195,8 +201,7 @@ class Sequencer:
         self._year = 0
         self._rounds = 0
         self._beat = 0
-        file = sqlite_file(engine)
-        self._lock: Lock = FileLock(engine, file) if file else AdvisoryLock(engine)
+        self._lock: Lock = open_lock(engine)
 
     def run(self, stop: threading.Event, report: Callable[[SidecarError | None], None] | None = None) -> None:
         """Work until ``stop``; after an error wait a poll and try again, for the lock too.

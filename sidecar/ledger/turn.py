@@ -69,7 +69,7 @@ class Turn:
         state = connection.execute(select(STATE.c.first, STATE.c.size, STATE.c.roots)).one()
         roots = bytes(state.roots)
         root = merkle.Range(state.size, [roots[i : i + 32] for i in range(0, len(roots), 32)]).root()
-        label, first = origins.next_label(known, year), state.first + state.size
+        label, first = origins.next_label(known, year, seen.origin if seen else ""), state.first + state.size
         name = f"{origins.family(known[-1].name)}/{label}"
         closed = {"closed": now, "reason": reason, "size": state.size, "root": root}
         told = {"previous": known[-1].name, "previous_size": str(state.size), "previous_root": _text(root)}

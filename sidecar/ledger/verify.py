@@ -197,6 +197,7 @@ class Report:
     fault: Fault | None
     head: Head
     ends: Mapping[str, tuple[int, bytes]]
+    revision: str | None
 
     @property
     def frozen(self) -> bool:
@@ -258,6 +259,7 @@ def verify(
     kept: Sequence[Kept] = (),
     keys: Keys | None = None,
     judge: Judge | None = None,
+    revision: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Verify the log of ``source``.
@@ -267,15 +269,17 @@ def verify(
         kept: trees that were kept elsewhere.
         keys: with which signatures are checked; without them only what the checkpoints say is.
         judge: with which alerts are recomputed; without it only their order, place and fields are checked.
+        revision: which one the entry before the first named, where there is an earlier origin.
         progress: called with positions done and all positions.
     """
     head = source.head()
     run = _Run(writers=dict(head.starts), events=head.first_event - 1)
     kept = [tree for tree in kept if tree.origin in {"", head.origin}]
+    judged = _Judged(judge, revision or (None if head.previous else ""))
     try:
         events = _Events(source.events(), run)
         trees = _Trees(source, kept, keys.of(head.origin) if keys else None, run)
-        _positions(source, head, trees, (events, _Judged(judge)), progress)
+        _positions(source, head, trees, (events, judged), progress)
         _check_head(head, run)
         _check_nodes(source, run)
         events.finish()
@@ -285,7 +289,7 @@ def verify(
     else:
         fault = None
     counts = len(run.writers), run.pending, run.events - head.first_event + 1, run.checkpoints, run.unjudged
-    return Report(head.origin, run.tree.size, run.tree.root(), *counts, fault, head, run.writers)
+    return Report(head.origin, run.tree.size, run.tree.root(), *counts, fault, head, run.writers, judged.revision)
 
 
 class _Trees:
@@ -458,10 +462,11 @@ def _positions(
 class _Judged:
     """Verdicts of the judge, remembered by all that they depend on."""
 
-    def __init__(self, judge: Judge | None) -> None:
+    def __init__(self, judge: Judge | None, revision: str | None) -> None:
+        """``revision`` is that of the entry before the first; with None nothing is judged until an entry names one."""
         self._judge = judge
         self._memo: dict[tuple[bytes, ...], Verdict] = {}
-        self.revision = ""
+        self.revision = revision
 
     def stated(self, shape: re.Match[bytes], body: bytes) -> Verdict:
         """Of an entry of the usual shape."""
@@ -480,8 +485,8 @@ class _Judged:
 
     def fresh(self, fields: Mapping[str, Any]) -> Verdict:
         """Of any entry."""
-        self.revision = str(fields.get("revision") or self.revision)
-        return self._judge(fields, self.revision) if self._judge else None
+        self.revision = str(fields["revision"]) if fields.get("revision") else self.revision
+        return self._judge(fields, self.revision) if self._judge and self.revision is not None else None
 
 
 _Checked = tuple[list[bytes], list[Verdict]]
@@ -823,8 +828,15 @@ def verify_origins(engine: Engine, *, kept: Sequence[Kept] = (), **options: Any)
             trees = [tree for tree in kept if tree.origin or row is rows[-1]]
             if row.reason == "rolled-back":
                 trees.append(Kept("the last tree that was signed", row.seen_size, bytes(row.seen_root), row.name))
-            report = verify(Database(connection, row.name), kept=trees, **options)
-            reports.append(replace(report, fault=report.fault or _joined(reports[-1:], report)))
+            before = reports[-1:]
+            revision = before[0].revision if before else None
+            report = verify(Database(connection, row.name), kept=trees, revision=revision, **options)
+            reports.append(replace(report, fault=report.fault or _joined(before, report)))
+    unknown = [tree for tree in kept if tree.origin and tree.origin not in {row.name for row in rows}]
+    for tree in unknown[:1]:
+        last = reports[-1]
+        fault = Fault("rolled-back", last.size, f"expected the log {tree.origin} of {tree.where}, it is not there")
+        reports[-1] = replace(last, fault=last.fault or fault)
     return reports
 
 

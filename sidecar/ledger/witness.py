@@ -175,9 +175,11 @@ class Witness:
 
     def _log(self, origin: str) -> Verifier | None:
         """The key of a log, or that of a later origin of its deployment: the same key under another name."""
-        known = self._logs.get(origin) or self._logs.get(family(origin))
-        if known is None or known.name == origin or order(origin) is None:
-            return known
+        if origin in self._logs:
+            return self._logs[origin]
+        known = self._logs.get(family(origin))
+        if known is None or order(origin) is None:
+            return None
         return verifier(origin, Ed25519PublicKey.from_public_bytes(known.public))
 
     def _newest(self, name: str) -> str:

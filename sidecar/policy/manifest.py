@@ -213,6 +213,23 @@ def verify(
     return found
 
 
+def check_approvals(
+    content: bytes, approvals: Mapping[str, str], approvers: Mapping[str, Ed25519PublicKey]
+) -> tuple[str, ...]:
+    """The names of the approvers of ``content``, two of them with different keys at least.
+
+    Raises:
+        RevisionUnapproved: there are fewer, or an approval is of no approver or over something else.
+    """
+    for name, approval in sorted(approvals.items()):
+        if name not in approvers:
+            raise RevisionUnapproved(f"{name} is none of policy.approvers")
+        _check_signature(content, name, approval, approvers[name])
+    if len({public_bytes(approvers[name]) for name in approvals}) < NEEDED_APPROVALS:
+        raise RevisionUnapproved(f"expected approvals by {NEEDED_APPROVALS} different keys, got {len(approvals)}")
+    return tuple(sorted(approvals))
+
+
 def _check_signature(manifest: bytes, name: str, approval: str, key: Ed25519PublicKey) -> None:
     try:
         header: Any = jwt.get_unverified_header(approval)

@@ -8,7 +8,7 @@ instead: then every request is denied and recorded (P1).
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -18,10 +18,14 @@ from sqlalchemy import Engine as StateDatabase
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from sidecar.errors import LedgerUnavailable, SidecarError
+from sidecar.codes import Channel, Code, EntryKind
+from sidecar.errors import ClockAway, ClockBehind, LedgerUnavailable, SidecarError
 from sidecar.gateway.ports import Runtime
 from sidecar.gateway.run import Gateway
 from sidecar.ledger.attempts import AttemptCounter
+from sidecar.ledger.build import EntryBuilder
+from sidecar.ledger.note import NoteInvalid, Verifier, cosigned_at
+from sidecar.ledger.stored import StoredLog
 from sidecar.ledger.tables import STATE, WRITERS
 from sidecar.policy.revisions import Revision, last_number, load_active
 from sidecar.settings import Settings
@@ -74,6 +78,7 @@ class Watch:
         attempts: AttemptCounter,
         composer: Composer,
         purge: Callable[[], object],
+        witnesses: Sequence[Verifier] = (),
     ) -> None:
         self._gateway = gateway
         self._settings = settings
@@ -84,6 +89,8 @@ class Watch:
         self._number = -1
         self._rounds = 0
         self._closed_rounds = 0
+        self._clock_fault = ""
+        self._witnesses = tuple(witnesses)
         self._retired: list[_Retired] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
@@ -111,6 +118,7 @@ class Watch:
         self._retire()
         self._tick()
         self._latest()
+        self._clock()
         if self._rounds % PURGE_ROUNDS == 0:
             self._forget()
 
@@ -176,8 +184,39 @@ class Watch:
     def _latest(self) -> None:
         try:
             self._gateway.seen(latest_instant(self._state))
+            if self._witnesses:
+                found = latest_cosigned(self._state)
+                times = cosigned_at(found, self._witnesses) if found else {}
+                self._gateway.witnessed.look(times, self._gateway.ports.clock.monotonic())
+        except NoteInvalid:
+            log.warning("cosignature-invalid")
         except SQLAlchemyError:
             log.warning("ledger-unreadable", code=LedgerUnavailable.code)
+
+    def _clock(self) -> None:
+        """A clock by which everything is denied is recorded once, which alerts."""
+        ports = self._gateway.ports
+        try:
+            self._gateway.check_clock(ports.clock.now())
+        except (ClockAway, ClockBehind) as exc:
+            if self._clock_fault != exc.code:
+                self._record_clock(exc.code)
+            return
+        if self._clock_fault:
+            log.info("clock-right-again", after=self._clock_fault)
+        self._clock_fault = ""
+
+    def _record_clock(self, code: str) -> None:
+        ports = self._gateway.ports
+        log.error("clock-wrong", code=code)
+        entry = EntryBuilder(ports.clock).build(
+            EntryKind.SYSTEM, Channel.API, outcome="error", codes=(Code.CLOCK_FAULT,), extra={"fault": code}
+        )
+        try:
+            ports.ledger.commit(entry)
+            self._clock_fault = code
+        except LedgerUnavailable:
+            log.warning("ledger-unreadable", code=LedgerUnavailable.code)  # it comes again
 
 
 def retry_due(rounds: int) -> bool:
@@ -195,3 +234,14 @@ def latest_instant(state: StateDatabase) -> datetime:
         beat = connection.execute(select(STATE.c.beat)).scalar_one_or_none() or 0
         active = connection.execute(select(func.max(WRITERS.c.active))).scalar_one_or_none() or 0
     return datetime.fromtimestamp(max(beat, active) / 1000, UTC)
+
+
+def latest_cosigned(state: StateDatabase) -> bytes | None:
+    """The newest checkpoint of the present origin that a witness has cosigned; None where there is none.
+
+    Raises:
+        SQLAlchemyError: the state database does not answer.
+    """
+    with reading(state).connect() as connection:
+        found = StoredLog(connection).checkpoint(witnesses=1)
+    return found.cosigned if found else None

@@ -28,6 +28,7 @@ from sidecar.keys.sealing import DataKeySealer
 from sidecar.law.days import beijing_day
 from sidecar.ledger.attempts import AttemptCounter
 from sidecar.ledger.build import EntryBuilder
+from sidecar.ledger.cosigner import witness_keys
 from sidecar.ledger.open import open_ledger
 from sidecar.ledger.types import Ledger
 from sidecar.papers.applications import Applications
@@ -95,6 +96,7 @@ def build_services(
         attempts=attempts,
         composer=Composer(settings, clock),
         purge=purge,
+        witnesses=witness_keys(settings),
     )
 
     def close() -> None:

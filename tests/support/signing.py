@@ -8,9 +8,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import delete, func, select, update
 
 from sidecar.clock import FixedClock
-from sidecar.ledger import merkle
+from sidecar.ledger import merkle, origins
 from sidecar.ledger.entry import decode
-from sidecar.ledger.sequencer import Sequencer
+from sidecar.ledger.origins import all_of
+from sidecar.ledger.sequencer import SLOW_EVERY, Sequencer
 from sidecar.ledger.signed import SignedFile, nothing_signed
 from sidecar.ledger.signer import Signer, Watched
 from sidecar.ledger.tables import CHECKPOINTS, ENTRIES, POSITIONS, STATE, WRITERS
@@ -83,3 +84,24 @@ def roll_back(bench, size):
         update(WRITERS).values(integrated_seq=func.coalesce(seq, 0), integrated_chain=chain),
     )
     bench.ledger._drop_writer()
+
+
+def known(bench):
+    with bench.engine.connect() as connection:
+        return all_of(connection)
+
+
+def turn_year(bench, year=2027):
+    """Let the year begin, and the sequencer and the signer notice."""
+    bench.clock.set(origins.begins(year))
+    settle(bench)
+
+
+def settle(bench, count=0):
+    """Commit, and let the sequencer go round until it has looked at writers that were silent for a day, too."""
+    for _ in range(count):
+        bench.ledger.commit(entry())
+    for _ in range(SLOW_EVERY + 2):
+        bench.sequencer.step()
+    for _ in range(3):
+        bench.grow(0)

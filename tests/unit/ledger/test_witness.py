@@ -12,17 +12,19 @@ from sidecar.clock import FixedClock
 from sidecar.errors import ConfigurationError
 from sidecar.ledger import merkle, note
 from sidecar.ledger.checkpoint import Checkpoint
-from sidecar.ledger.cosigner import Asked, Cosigner, open_cosigner
+from sidecar.ledger.cosigner import Asked, Cosigner, open_cosigner, unfinished
 from sidecar.ledger.evidence import read_checkpoint, read_key
 from sidecar.ledger.stored import StoredLog
+from sidecar.ledger.verify import Keys
 from sidecar.ledger.witness import Store, Witness
 from sidecar.settings import Settings
-from tests.support.signing import KEY, Bench, roll_back
+from tests.support.signing import KEY, Bench, roll_back, settle, turn_year
 from tests.support.state import NOW, ORIGIN, entry
 
 WITNESS_KEY = Ed25519PrivateKey.from_private_bytes(bytes([9]) * 32)
 LOG = note.verifier(ORIGIN, KEY.public_key())
 WITNESS = note.verifier("procuracy", WITNESS_KEY.public_key(), note.COSIGNATURE)
+NEXT = f"{ORIGIN}/2027"
 LEAVES = [merkle.leaf_hash(bytes([n])) for n in range(9)]
 
 
@@ -149,6 +151,30 @@ def test_a_witness_that_has_forgotten_does_not_start(seat, content):
     seat.file.unlink()
     with pytest.raises(ConfigurationError):
         seat.start()
+
+
+def test_a_new_origin_of_a_log_is_cosigned_and_told(seat):
+    seat.add(0, LEAVES[:4])
+    assert seat.add(0, LEAVES[:2], origin="county/2027").status == 200
+    assert [(alarm.kind, alarm.origin) for alarm in seat.alarms] == [("opened", "county/2027")]
+    assert "county/2027\n2\n" in seat.alarms[0].note
+    assert seat.add(2, LEAVES[:3], origin="county/2027").status == 200
+    assert seat.add(4, LEAVES[:5]).status == 200  # the end of the old year may come late
+    assert seat.kinds() == ["opened"]
+    seat.pass_(minutes=6)
+    seat.start()
+    seat.pass_(minutes=6)
+    assert [(alarm.kind, alarm.origin) for alarm in seat.alarms[1:]] == [("silent", "county/2027")] * 2
+
+
+@pytest.mark.parametrize("origin", ["county/x", "county/2027/1", "city/2027", "county2027"])
+def test_other_names_are_none_of_the_logs(seat, origin):
+    assert seat.add(0, LEAVES[:2], origin=origin).status == 404
+
+
+def test_a_new_origin_signed_by_another_key_is_refused(seat):
+    assert seat.add(0, LEAVES[:2], origin="county/2027", key=WITNESS_KEY).status == 403
+    assert seat.alarms == []
 
 
 # --- the side of the log ---------------------------------------------------------------------------------------------
@@ -344,3 +370,24 @@ def test_witnesses_are_taken_from_the_settings(tmp_path, engine, ledger):
 def test_witnesses_that_cannot_be_used_stop_the_start(tmp_path, engine, ledger, options, text):
     with pytest.raises(ConfigurationError, match=text):
         opened(tmp_path, engine, ledger, **options)
+
+
+def test_the_end_of_a_year_is_cosigned_even_when_the_witness_was_away(pair):
+    pair.ask(3)
+    pair.away = OSError("away")
+    pair.ask(2)
+    turn_year(pair)
+    pair.cosigner.round()
+    pair.cosigner = pair.make()  # a new process reads from the database what is missing
+    pair.cosigner.finish(unfinished(pair.engine, 1))
+    pair.signer._told = pair.tell
+    pair.away = None
+    settle(pair, 1)
+    pair.cosigner.round()
+    assert unfinished(pair.engine, 1) == []
+    seen = [
+        read_checkpoint(pair.seat.witness.latest(name), Keys(read_key(str(LOG))).of(name).log)
+        for name in (ORIGIN, NEXT)
+    ]
+    assert [(found.origin, found.size) for found in seen] == [(ORIGIN, 5), (NEXT, pair.kept().size)]
+    assert pair.seat.kinds() == ["opened"]

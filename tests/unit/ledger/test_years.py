@@ -12,14 +12,12 @@ from sidecar.ledger.checkpoint import Checkpoint
 from sidecar.ledger.entry import decode
 from sidecar.ledger.evidence import check_proof, read_key
 from sidecar.ledger.export import export
-from sidecar.ledger.origins import all_of
 from sidecar.ledger.proof import find, prove_entry
-from sidecar.ledger.sequencer import SLOW_EVERY
 from sidecar.ledger.signed import SignedFile
 from sidecar.ledger.stored import StoredLog
 from sidecar.ledger.tables import CHECKPOINTS, ENTRIES, NODES, ORIGINS, POSITIONS, STARTS
 from sidecar.ledger.verify import Export, Keys, verify, verify_database, verify_origins
-from tests.support.signing import KEY, Bench, roll_back
+from tests.support.signing import KEY, Bench, known, roll_back, settle, turn_year
 from tests.support.state import NOW, ORIGIN, entry
 
 NEW_YEAR = datetime(2026, 12, 31, 16, 0, tzinfo=UTC)
@@ -32,27 +30,6 @@ def bench(engine, ledger, tmp_path):
     made = Bench(engine, ledger, tmp_path)
     yield made
     made.sequencer.release()
-
-
-def known(bench):
-    with bench.engine.connect() as connection:
-        return all_of(connection)
-
-
-def turn_year(bench, year=2027):
-    """Let the year begin, and the sequencer and the signer notice."""
-    bench.clock.set(origins.begins(year))
-    settle(bench)
-
-
-def settle(bench, count=0):
-    """Commit, and let the sequencer go round until it has looked at writers that were silent for a day, too."""
-    for _ in range(count):
-        bench.ledger.commit(entry())
-    for _ in range(SLOW_EVERY + 2):
-        bench.sequencer.step()
-    for _ in range(3):
-        bench.grow(0)
 
 
 def reports(bench):
