@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 
@@ -10,7 +11,7 @@ import click
 from sidecar.cli.context import State, json_option, pass_state, print_json
 from sidecar.cli.database import database_and_ledger
 from sidecar.errors import LedgerUnavailable
-from sidecar.keys.ring import FileKeyRing
+from sidecar.keys.ring import YearKeys
 from sidecar.law.days import beijing_day
 from sidecar.oversight.bypass.open import open_watch
 from sidecar.oversight.bypass.watch import BypassWatch, Report
@@ -29,15 +30,16 @@ def bypass_watch(state: State, once: bool, from_start: bool, as_json: bool) -> i
 
     Whatever reads the watched tables or services without an inquiry's id, or with one that has no entry in the ledger,
     becomes an entry and an alert for the procuratorate. It is recorded once, whatever is killed meanwhile. Without
-    --once it looks every `bypass.poll_ms` until it is told to end, and prints a line for each entry made.
+    --once it looks every `bypass.poll_ms` until it is told to end, and prints what it has recorded, with --json one object
+    a line. Of the keys it needs the year's pseudonym key only.
     """
     settings = state.settings
     with database_and_ledger(state) as (engine, ledger):
         revision = load_active(engine, settings)
-        ring = FileKeyRing.load(settings.path(settings.keys.directory), state.clock)
+        keys = YearKeys(settings.path(settings.keys.directory))
 
         def keyed(kind: str, value: str) -> str:
-            return ring.keyed_hash(kind, value, beijing_day(state.clock.now()) // 10000)
+            return keys.keyed_hash(kind, value, beijing_day(state.clock.now()) // 10000)
 
         watch = open_watch(settings, revision, engine=engine, ledger=ledger, clock=state.clock, keyed=keyed)
         if once:
@@ -77,7 +79,7 @@ def _follow(watch: BypassWatch, seconds: float, *, from_start: bool, as_json: bo
         try:
             for report in watch.look(from_start=from_start):
                 if report.entries:
-                    print_json(report.document()) if as_json else _tell(report)
+                    click.echo(json.dumps(report.document(), sort_keys=True)) if as_json else _tell(report)
             failing = False
         except LedgerUnavailable as exc:  # it goes on where it stood
             if not failing:

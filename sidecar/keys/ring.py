@@ -225,6 +225,27 @@ class FileKeyRing:
             return found
 
 
+class YearKeys:
+    """Keyed hashes by the years' keys alone: for a process beside the gateway, which holds no other key. Not thread-safe."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._keys: dict[int, bytes] = {}
+
+    def keyed_hash(self, kind: str, value: str, year: int) -> str:
+        """As the ring's.
+
+        Raises:
+            ValueError: the kind is one of a pseudonym's.
+            ConfigurationError: there is no usable key for the year.
+        """
+        if kind in PSEUDONYM_KINDS or "\x00" in kind:
+            raise ValueError(f"keyed hash: expected a kind that no pseudonym has, got {kind!r}")
+        if year not in self._keys:
+            self._keys[year] = read_symmetric(self._directory / pseudonym_file(year))
+        return _mac(self._keys[year], kind, value)
+
+
 def pseudonym_file(year: int) -> str:
     """Name of a year's key file."""
     return f"pseudonym-{year:04d}.key"

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy import text as sql_text
+from sqlalchemy.exc import ProgrammingError
 from werkzeug.test import Client
 
 from sidecar.cli import main
 from sidecar.demo import legacy
 from sidecar.demo.people import POLICE
 from sidecar.demo.postgres import PostgresCluster
+from sidecar.ledger.build import EntryBuilder
+from sidecar.ledger.open import open_ledger
+from sidecar.ledger.types import EffectRefused
+from sidecar.oversight.bypass.entries import Entries
+from sidecar.oversight.bypass.position import Position, Positions
 from sidecar.papers.roles import grants
 from sidecar.papers.tables import INQUIRIES
+from sidecar.policy.revisions import load_active
+from sidecar.storage.engine import open_state
 from sidecar.storage.metadata import METADATA
 from sidecar.web.app import create_app
 from sidecar.web.wire import build_services
@@ -164,6 +175,30 @@ def test_the_sequencers_role_reads_the_revision_and_no_papers():
     text = "\n".join(grants("sequencer", "s"))
     assert 'GRANT SELECT ON revisions TO "s"' in text
     assert not re.search(r"letters|applications|seal_register|undertakings", text)
+
+
+def test_the_watchs_role_records_findings_and_does_no_more(cluster, world):
+    cluster.execute("CREATE ROLE watcher LOGIN", "state")
+    for statement in grants("bypass", "watcher"):
+        cluster.execute(statement, "state")
+    url = cluster.url("state").replace("postgres@", "watcher@")
+    settings = world.settings.model_copy(update={"storage": world.settings.storage.model_copy(update={"url": url})})
+    engine = open_state(settings)
+    assert load_active(engine, settings).number == 1
+    positions, start = Positions(engine), Position("county/mariadb", 0, 1)
+    assert positions.begin(start)
+    with contextlib.closing(open_ledger(settings, world.clock, engine=engine)) as ledger:
+        ledger.commit(EntryBuilder(world.clock).build("bypass", "cli"), [start.effect()])
+        with pytest.raises(EffectRefused):  # another watch was first
+            ledger.commit(EntryBuilder(world.clock).build("bypass", "cli"), [start.effect()])
+    assert positions.store(replace(start, version=1))
+    assert positions.load("county/mariadb").version == 2
+    assert Entries(engine, timedelta()).find({"x"}, world.clock.now(), world.clock.now()) == {}
+    for statement in ("SELECT * FROM letters", "DELETE FROM bypass_positions", "UPDATE ledger_entries SET body = ''",
+                      "INSERT INTO ledger_positions SELECT * FROM ledger_positions", "SELECT * FROM applications"):  # fmt: skip
+        with engine.connect() as connection, pytest.raises(ProgrammingError, match="permission denied"):
+            connection.execute(sql_text(statement))
+    engine.dispose()
 
 
 def test_the_rights_are_printed_as_sql(capsys):

@@ -15,7 +15,7 @@ from sidecar.clock import FixedClock
 from sidecar.errors import ConfigurationError
 from sidecar.keys import generate
 from sidecar.keys.files import read_ed25519_private
-from sidecar.keys.ring import RECEIPT_FILE, YEARS_SECONDS, FileKeyRing, KeyMissing, ReceiptInvalid
+from sidecar.keys.ring import RECEIPT_FILE, YEARS_SECONDS, FileKeyRing, KeyMissing, ReceiptInvalid, YearKeys
 
 CLOCK = FixedClock(datetime(2026, 11, 23, tzinfo=UTC))
 NUMBER = "11010519491231002X"
@@ -182,3 +182,17 @@ def test_years_are_those_of_the_key_files_and_new_ones_are_found(tmp_path):
     (tmp_path / "pseudonym-old.key").touch()
     clock.set(clock.now() + timedelta(seconds=YEARS_SECONDS))
     assert ring.years() == (2026, 2027)
+
+
+def test_the_years_keys_alone_make_the_rings_hashes(tmp_path):
+    generate.create_ring(tmp_path, 2026)
+    ring = FileKeyRing.load(tmp_path, FixedClock(datetime(2026, 6, 1, tzinfo=UTC)))
+    for name in ("receipt.pem", "cursor.key", "application.key"):
+        (tmp_path / name).unlink()
+    alone = YearKeys(tmp_path)
+    assert alone.keyed_hash("audit", "a", 2026) == alone.keyed_hash("audit", "a", 2026)
+    assert alone.keyed_hash("audit", "a", 2026) == ring.keyed_hash("audit", "a", 2026)
+    with pytest.raises(ValueError, match="a kind that no pseudonym has"):
+        alone.keyed_hash("person_id", "a", 2026)
+    with pytest.raises(ConfigurationError):
+        alone.keyed_hash("audit", "a", 2031)
