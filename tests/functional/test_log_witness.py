@@ -17,20 +17,25 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sidecar.cli import main
 from sidecar.demo.world import free_port
-from sidecar.ledger import merkle, note
+from sidecar.ledger import merkle, note, retire
 from sidecar.ledger.checkpoint import Checkpoint
-from sidecar.ledger.cosigner import Asked, Cosigner, _poster
+from sidecar.ledger.cosigner import Asked, Cosigner, _poster, unfinished
 from sidecar.ledger.evidence import read_checkpoint, read_key
 from sidecar.ledger.note import parse_verifier
+from sidecar.ledger.publish import publish
+from sidecar.ledger.signed import SignedFile
 from sidecar.ledger.stored import StoredLog
+from sidecar.ledger.tables import POSITIONS
+from sidecar.ledger.verify import Keys, verify_origins
 from sidecar.settings import Settings, Witness
-from tests.support.signing import KEY, Bench
+from tests.support.signing import KEY, Bench, known, settle, turn_year
 from tests.support.state import ORIGIN, open_both, settings_for
 from tests.support.tools import find_kept
 
 pytestmark = pytest.mark.functional
 
 LOG = note.verifier(ORIGIN, KEY.public_key())
+NEXT = note.verifier(f"{ORIGIN}/2027", KEY.public_key())
 
 
 class Ours:
@@ -66,8 +71,10 @@ class Omni:
         plain = note.verifier("omni", key.public_key())
         seed = base64.b64encode(note.ED25519 + key.private_bytes_raw()).decode()
         (folder / "w.sec").write_text(f"PRIVATE+KEY+omni+{plain.key_id.hex()}+{seed}", encoding="ascii")
-        logs = f'Logs:\n  - Origin: {ORIGIN}\n    PublicKey: "{LOG}"\n    URL: http://127.0.0.1:1/\n'
-        (folder / "logs.yaml").write_text(logs, encoding="ascii")
+        logs = [
+            f'  - Origin: {log.name}\n    PublicKey: "{log}"\n    URL: http://127.0.0.1:1/\n' for log in (LOG, NEXT)
+        ]
+        (folder / "logs.yaml").write_text("Logs:\n" + "".join(logs), encoding="ascii")
         self.key = note.verifier("omni", key.public_key(), note.COSIGNATURE)
         command = [
             find_kept("omniwitness"), "--listen", f"127.0.0.1:{self.port}", "--metrics_listen", f"127.0.0.1:{free_port()}",
@@ -186,3 +193,60 @@ def test_a_witness_is_never_made_in_the_place_of_another(tmp_path, log, capsys):
     shutil.copy(tmp_path / "w" / "witness.vkey", log)
     assert main([*arguments[:2], str(tmp_path / "v"), *arguments[3:]]) == 1
     assert "expected the key of a log" in capsys.readouterr().err
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def two_years(request, tmp_path, log):
+    """A log of 300 entries and the next year's, both cosigned by two witnesses; who asks the outside one."""
+    url = "sqlite:///state.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    witnesses = [Omni(tmp_path, log), Ours(tmp_path, log)]
+    for engine, ledger in open_both(settings_for(tmp_path, url)):
+        bench = Bench(engine, ledger, tmp_path)
+        asked = [
+            Asked(
+                each.key,
+                _poster(Settings(base=tmp_path), Witness(url=f"http://127.0.0.1:{each.port}", verifier_file=Path("-"))),
+            )
+            for each in witnesses
+        ]
+        cosigner = Cosigner(engine, ledger, bench.clock, asked, quorum=2, alert_seconds=10**9)
+        bench.signer._told = cosigner.told
+        bench.grow(300)
+        cosigner.round()
+        turn_year(bench)
+        settle(bench, 3)
+        cosigner.round()
+        yield bench, witnesses
+        bench.sequencer.release()
+    for each in witnesses:
+        each.kill()
+
+
+def test_both_years_are_cosigned_and_outside_tools_accept_them(two_years, tmp_path):
+    bench, witnesses = two_years
+    assert unfinished(bench.engine, 2) == []
+    keys = [read_key(str(each.key)) for each in witnesses]
+    for origin, size in zip(known(bench), (300, 4), strict=True):
+        with bench.engine.connect() as connection:
+            found = StoredLog(connection, origin).checkpoint(witnesses=2)
+        key = note.verifier(origin.name, KEY.public_key())
+        statement = read_checkpoint(found.cosigned, read_key(str(key)), keys)
+        assert (statement.size, len(statement.witnesses)) == (size, 2)
+        folder = tmp_path / origin.label
+        publish(bench.engine, folder, KEY, SignedFile(bench.file), origin=origin.name)
+        assert f"Successfully fsck'd log with size {size} " in fsck(folder)
+    assert witnesses[1].alarms() == ["opened"]
+    assert [report.fault for report in verify_origins(bench.engine, keys=Keys(read_key(str(LOG)), tuple(keys)))] == [
+        None,
+        None,
+    ]
+    retire.destroy(bench.engine, bench.ledger, bench.clock, known(bench)[0], approvers="an, bo")
+    (left,) = verify_origins(bench.engine, keys=Keys(read_key(str(LOG))))
+    assert (left.origin, left.fault, len(bench.rows(POSITIONS))) == (NEXT.name, None, 4)
+
+
+def fsck(folder):
+    """What Tessera's ``fsck`` logs about an exported log."""
+    (verifier,) = folder.glob("*.vkey")
+    command = [find_kept("fsck"), f"--storage_url={folder.as_uri()}/", f"--public_key={verifier}", "--ui=false"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stderr
