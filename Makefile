@@ -7,6 +7,7 @@
 #   KILL_SEED       what these kills are drawn from; part of the test's name (fixed in `make test`, new in `make kills`)
 #   WORKER_KILL_ROUNDS  how often all of a deployment's workers and its sequencer are killed        (3)
 #   BENCH           options of the benchmark                                (--rounds 3 --seconds 6 --json bench.json)
+#   BENCH_FILTER, BENCH_PROXY   options of theirs, e.g. --rows 130000, --calls 60
 #   BENCH_LEDGER    options of the ledger's benchmark                       (--rounds 3 --seconds 3 --entries 40000)
 #   SOAK            options of the soak                                     (--sizes 10000 100000 1000000 10000000)
 #   DEMO_DB, DEMO_ENGINE   postgresql or sqlite; opa or wasm: force the demo's parts
@@ -26,7 +27,7 @@ PURE_LEAST := 95
 SERVERS := -q -n 2 --dist loadfile
 OPA = $$($(ENSURE) opa)
 
-.PHONY: help demo test tools dev fmt lint policies mutants bundle bundle-check docs docs-check unit servers conformance two-worlds worlds probes-test probes timing functional faults kills bench bench-ledger soak bench-memory clean
+.PHONY: help demo test tools dev fmt lint policies mutants bundle bundle-check docs docs-check unit servers conformance two-worlds worlds probes-test probes timing functional faults kills bench bench-ledger soak bench-filter bench-proxy bench-memory clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | column -t -s '	'
@@ -107,6 +108,13 @@ bench-ledger: dev tools ## the ledger beside plain INSERTs, the raw flush and it
 
 soak: dev tools ## positions and verification from 10⁴ to 10⁷ entries (SOAK="--sizes …"); 16 GB of disk
 	SIDECAR_OPA="$(OPA)" $(BIN)/python -m tests.benchmarks.soak $(SOAK)
+
+bench-filter: dev tools ## the compiled filter beside a DBA's condition, 1,000,000 rows a database; nothing else should run meanwhile
+	SIDECAR_OPA="$(OPA)" $(BIN)/python -m tests.benchmarks.filter $(BENCH_FILTER)
+
+bench-proxy: dev tools ## a page through the proxy beside nginx passing it through
+	@$(ENSURE) nginx
+	SIDECAR_OPA="$(OPA)" $(BIN)/python -m tests.benchmarks.proxy $(BENCH_PROXY)
 
 bench-memory: dev tools ## memory of the workers after 20,000 and after 100,000 inquiries
 	@$(ENSURE) wrk
