@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import psutil
 import pytest
 
 from sidecar.clock import SystemClock
@@ -18,6 +19,7 @@ from sidecar.serve import preflight
 from sidecar.serve.gateway import DRAIN_SECONDS
 from sidecar.settings import load
 from tests.support.deployment import Books, letter, post, question, scalar
+from tests.support.strace import Call, traced
 
 pytestmark = pytest.mark.functional
 
@@ -162,3 +164,52 @@ def test_a_worker_that_is_told_to_end_while_it_starts_ends_at_once(sqlite_world:
         gone = {None, before}
         wait_for("the reload", lambda gone=gone: sqlite_world.running().get("gateway") not in gone, DRAIN_SECONDS / 2)  # type: ignore[misc]
     works_again(sqlite_world)
+
+
+READS, SENDS = {"read", "recvfrom", "recvmsg"}, {"sendto", "sendmsg"}
+WRITES = SENDS | {"write", "writev"}
+
+
+def answered(world: World) -> tuple[list[Call], str]:
+    """All that the gateway and its database do during an inquiry that is answered, and the inquiry's id."""
+    works_again(world)
+    gateway = world.running()["gateway"]
+    processes = [gateway, *(child.pid for child in psutil.Process(gateway).children(recursive=True))]
+    if world.cluster is not None:
+        processes.append(int((world.cluster.data / "postmaster.pid").read_text(encoding="ascii").split()[0]))
+        backends = psutil.Process(processes[-1]).children()
+        processes += [each.pid for each in backends if "autovacuum worker" not in " ".join(each.cmdline())]
+    token, body = world.token(WANG), question(OPEN.SFZH, VETTING, letter=letter(world, WANG, OPEN.SFZH, VETTING))
+    with traced(filter(None, processes)) as calls:
+        answer = post(world, token, body)
+    assert (answer.status, answer.json()["count"]) == (200, 1)
+    return calls, answer.json()["inquiry_id"]
+
+
+def first_byte(calls: list[Call], inquiry: str) -> Call:
+    """Where the answer begins: the first that is written to the connection on which its receipt is written."""
+    receipt = next(c for c in calls if c.name in WRITES and inquiry in c.text and "receipt" in c.text)
+    asked = next(c for c in calls if c.name in READS and "POST /v1/inquiries" in c.text)
+    return next(c for c in calls if c.name in WRITES and c.file == receipt.file and c.start > asked.start)
+
+
+def test_postgresql_has_flushed_the_entry_before_the_first_byte_of_the_answer(world: World) -> None:
+    """P2: the server answers the commit after its log is on the disk, and the gateway answers after that."""
+    calls, inquiry = answered(world)
+    statement = next(c for c in calls if c.name in READS and f'\\"id\\":\\"{inquiry}' in c.text)
+    told = next(c for c in calls if c.thread == statement.thread and c.name in SENDS and c.start > statement.end)
+    flushes = [c for c in calls if c.flushed("pg_wal") and c.start >= statement.end and c.end <= told.start]
+    seen = [
+        (c.name, c.thread == statement.thread, c.text[:60]) for c in calls if statement.start <= c.start <= told.end
+    ]
+    assert flushes, f"the server answered before it had flushed: {seen}"
+    assert told.start < first_byte(calls, inquiry).start
+
+
+def test_sqlite_has_flushed_the_entry_before_the_first_byte_of_the_answer(sqlite_world: World) -> None:
+    """P2: the thread that wrote the entry flushes it before the answer is begun."""
+    calls, inquiry = answered(sqlite_world)
+    written = next(c for c in calls if c.name == "pwrite64" and inquiry in c.text)
+    flushes = [c for c in calls if c.flushed("-wal") and c.thread == written.thread and c.start >= written.end]
+    assert flushes, "nothing was flushed"
+    assert flushes[0].end <= first_byte(calls, inquiry).start

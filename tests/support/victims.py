@@ -10,7 +10,7 @@ import itertools
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -87,7 +87,7 @@ class Victim:
 
     def __init__(self, work: Callable[[Place, Connection], None], place: Place) -> None:
         self.name = work.__name__
-        self._heard, tell = _fork.Pipe(duplex=False)
+        self.heard, tell = _fork.Pipe(duplex=False)
         self._process = _fork.Process(target=work, args=(place, tell), daemon=True)
         self._process.start()
         tell.close()
@@ -97,29 +97,38 @@ class Victim:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
-        self._heard.close()
+        self.heard.close()
 
     def kill(self) -> None:
         """SIGKILL; returns when it is gone."""
         self._process.kill()
         self._process.join()
 
-    def hear(self, count: int) -> Iterator[Told]:
-        """The next so many things it tells; fewer where it has ended."""
-        for _ in range(count):
-            if not self._heard.poll(PATIENCE_SECONDS):
-                raise TimeoutError(f"{self.name} says nothing")
-            try:
-                yield self._heard.recv()
-            except (EOFError, OSError):
-                return
-
     def rest(self) -> Iterator[Told]:
         """After its end: what it told before."""
-        while self._heard in wait([self._heard], 0):
+        while self.heard in wait([self.heard], 0):
             try:
-                yield self._heard.recv()
+                yield self.heard.recv()
             except (EOFError, OSError):  # a message that the kill cut off was not told
+                return
+
+
+def hear(cast: Sequence[Victim], whom: Victim, count: int) -> Iterator[Told]:
+    """What all tell until ``whom`` has told so many things; all are heard, for a full pipe would stop the others.
+
+    Raises:
+        TimeoutError: nobody tells anything.
+    """
+    speaking = {each.heard: each for each in cast}
+    while count:
+        ready = wait(speaking, PATIENCE_SECONDS)
+        if not ready:
+            raise TimeoutError(f"{whom.name} says nothing")
+        for connection in ready:
+            victim = speaking[connection]  # type: ignore[index]  # of ours
+            yield victim.heard.recv()
+            count -= victim is whom
+            if not count:
                 return
 
 
