@@ -79,12 +79,14 @@ class Releases:
             self._changed.notify()
 
     def _run(self) -> None:
+        release = self._next()
+        sys.setswitchinterval(SWITCH_SECONDS)  # from the first answer on that waits
         while True:
-            release = self._next()
             try:
                 release()
             except BaseException:  # what Rust raises too: one answer must not keep back all the others
                 log.exception("answer-not-sent")
+            release = self._next()
 
     def _next(self) -> Release:
         """The next one that is due; blocks until then."""
@@ -130,7 +132,6 @@ def answering(
         releases: keeps answers back; one of its own unless given.
     """
     del options, access_log
-    sys.setswitchinterval(SWITCH_SECONDS)
     clock = clock or SystemClock()
     monotonic, keep = clock.monotonic, (releases or Releases(clock)).at
 

@@ -22,13 +22,13 @@ pytestmark = pytest.mark.functional
 
 @pytest.fixture(scope="module")
 def thin() -> Iterator[World]:
-    with deployment("sqlite", "wasm") as world:
+    with deployment("sqlite", "wasm", usual_steps=True) as world:
         yield world
 
 
 @pytest.fixture(scope="module")
 def flask() -> Iterator[World]:
-    with deployment("sqlite", "wasm", SIDECAR_SERVER__THIN_LANE="false") as world:
+    with deployment("sqlite", "wasm", usual_steps=True, SIDECAR_SERVER__THIN_LANE="false") as world:
         yield world
 
 

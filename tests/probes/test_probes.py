@@ -75,6 +75,7 @@ def test_what_was_measured_is_kept_and_reported(tmp_path: Path, monkeypatch: pyt
     page = timing.report(tmp_path)
     assert page.count("| left 50 µs later | 120 |") == 2
     assert page.count("| 50 µs more work | 120 |") == 4
+    assert "**Not as it is to be:** Over SQL, step of 5 ms: left 50 µs later" in page  # for nothing was planted here
     assert (tmp_path / "time-http.svg").read_text(encoding="utf-8").count("<polyline") == 10
     assert timing.go_on(tmp_path, 100, 0)
 

@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from sqlalchemy import Engine, text
 
 from sidecar.demo import legacy
+from sidecar.demo import world as demo
+from sidecar.demo.archive_catalog import archive_catalog
 from sidecar.demo.exchange import Answer, parse
 from sidecar.demo.people import DATABASE, DEPLOYMENT, ZHOU, Person
 from sidecar.demo.postgres import PostgresCluster, available
@@ -41,7 +43,12 @@ _numbers = itertools.count(1)
 
 @contextlib.contextmanager
 def deployment(
-    database: str = "postgresql", engine: str = "opa", *, more: Sequence[legacy.Case] = (), **environment: str
+    database: str = "postgresql",
+    engine: str = "opa",
+    *,
+    more: Sequence[legacy.Case] = (),
+    usual_steps: bool = False,
+    **environment: str,
 ) -> Iterator[World]:
     """A running deployment with a small county; nothing of it is left afterwards.
 
@@ -49,6 +56,7 @@ def deployment(
         database: postgresql | sqlite.
         engine: opa | wasm.
         more: rows beside those of the story.
+        usual_steps: whether answers for the archive, and errors, leave after 50 ms as they usually do; else after 5.
         environment: further settings.
     """
     folder = Path(tempfile.mkdtemp(prefix="world-", dir="/tmp"))
@@ -59,6 +67,8 @@ def deployment(
         with contextlib.ExitStack() as running:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(legacy, "TOLD", told)
+                if not usual_steps:
+                    patch.setattr(demo, "archive_catalog", lambda url: archive_catalog(url, answer_step_ms=5))
                 patch.setattr(legacy, "PERSONS", len({case.SFZH for case in told}))
                 patch.setenv("SIDECAR_POLICY__TIMEOUT_MS", "10000")  # a busy machine is no fault
                 for name, value in environment.items():
