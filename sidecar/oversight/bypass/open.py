@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import Engine
 
 from sidecar.clock import Clock
+from sidecar.codes import Code
 from sidecar.errors import ConfigurationError
 from sidecar.ledger.types import Ledger
 from sidecar.oversight.bypass.access import AccessLog
@@ -24,6 +26,9 @@ from sidecar.policy.revisions import Revision
 from sidecar.records.catalog import Catalog, parse
 from sidecar.records.routes import HttpSource
 from sidecar.settings import AuditSource, Settings
+
+CODES: Final = frozenset({Code.AUDIT_INCOMPLETE, Code.READ_WITHOUT_ENTRY, Code.READ_WITHOUT_INQUIRY})
+"""What is found. An entry that nobody is alerted of is not what the watch is for."""
 
 
 def open_watch(
@@ -40,7 +45,8 @@ def open_watch(
         keyed: keyed hash of (kind, value) under the year's key.
 
     Raises:
-        ConfigurationError: no source, a source of a database that the revision does not have, or one twice.
+        ConfigurationError: no source, a source of a database that the revision does not have, or one twice;
+            or the revision's policies would raise no alert.
     """
     bypass = settings.bypass
     catalogs = [parse(content.decode("utf-8"), name) for name, content in revision.catalogs.items()]
@@ -48,6 +54,11 @@ def open_watch(
     if not bypass.sources:
         raise ConfigurationError(
             "bypass.sources: expected at least one audit; docs/operators.md says how to switch one on"
+        )
+    if missing := CODES - set(revision.data["params"]["alerts"]["value"]):
+        raise ConfigurationError(
+            f"revision {revision.label}: its policies raise no alert for {', '.join(sorted(missing))}; build, approve and "
+            "activate one with this release's"
         )
     sources = [_source(settings, each, by_name) for each in bypass.sources]
     if len({source.name for source in sources}) != len(sources):

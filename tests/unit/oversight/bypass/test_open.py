@@ -14,21 +14,23 @@ from sidecar.oversight.bypass.access import AccessLog
 from sidecar.oversight.bypass.mariadb import MariaDb
 from sidecar.oversight.bypass.open import _format, open_watch
 from sidecar.oversight.bypass.pgaudit import PgAuditCsv, PgAuditJson
+from sidecar.policy.artefacts import baseline
 from sidecar.policy.manifest import security_digest
 from sidecar.records.catalog import parse
 from sidecar.settings import AuditSource, Settings
 from tests.support.state import NOW, new_state, settings_for
 
-REVISION = SimpleNamespace(catalogs={"county": CATALOG.encode(), "archive": archive_catalog("http://a").encode()})
+CATALOGS = {"county": CATALOG.encode(), "archive": archive_catalog("http://a").encode()}
+REVISION = SimpleNamespace(catalogs=CATALOGS, data=baseline().data(), label="1@sha256:0")
 COUNTY = {"database": "county", "format": "pgaudit-json", "files": "a.json"}
 
 
-def opened(folder, *sources):
+def opened(folder, *sources, revision=REVISION):
     plain = settings_for(folder)
     settings = Settings(base=folder, storage=plain.storage, bypass={"sources": list(sources)})
     engine = new_state(settings_for(folder))
     try:
-        return open_watch(settings, REVISION, engine=engine, ledger=None, clock=FixedClock(NOW), keyed=lambda *_: "")
+        return open_watch(settings, revision, engine=engine, ledger=None, clock=FixedClock(NOW), keyed=lambda *_: "")
     finally:
         engine.dispose()
 
@@ -49,6 +51,20 @@ def opened(folder, *sources):
 def test_sources_that_do_not_fit_are_refused(tmp_path, sources, told):
     with pytest.raises(ConfigurationError, match=told):
         opened(tmp_path, *sources)
+
+
+def test_a_revision_of_before_that_would_raise_no_alert_is_refused(tmp_path):
+    alerts = dict(REVISION.data["params"]["alerts"]["value"])
+    del alerts["read-without-entry"]
+    before = SimpleNamespace(**vars(REVISION) | {"data": {"params": {"alerts": {"value": alerts}}}})
+    with pytest.raises(
+        ConfigurationError, match="1@sha256:0: its policies raise no alert for read-without-entry; build"
+    ):
+        opened(tmp_path, COUNTY, revision=before)
+
+
+def test_a_revision_of_this_release_is_watched(tmp_path):
+    assert opened(tmp_path, COUNTY)
 
 
 @pytest.mark.parametrize(
