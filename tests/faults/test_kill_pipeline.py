@@ -99,6 +99,7 @@ def test_no_answer_without_entry_and_no_use_without_entry(world: World) -> None:
             wait_for("other workers", lambda killed=killed: len(workers(world) - killed) >= 2)  # type: ignore[misc]
             wait_for("another sequencer", lambda old=sequencer: world.running().get("sequencer") not in {None, old})  # type: ignore[misc]
     wait_for("the workers", lambda: ready(world))
+    wait_for("the sequencer's positions", lambda: books.pending() == 0)
     entries = books.news().entries
     assert len(load.receipts) >= ROUNDS
     every_receipt_has_its_entry(world, books, load.receipts)
