@@ -123,6 +123,20 @@ class Upstream:
         self._session.close()
 
 
+class BoundedDigest(HTTPDigestAuth):
+    """Digest log-in (RFC 7616) that does not read what a refusal says, which would have no bound in size or time.
+
+    It costs a connection a challenge; the challenge's nonce is then used again until the service wants another.
+    """
+
+    def handle_401(self, r: requests.Response, **kwargs: Any) -> requests.Response:
+        """Log in where the service asks for it."""
+        if 400 <= r.status_code < 500:  # those that the library answers
+            r.raw.close()
+            r._content, r._content_consumed = b"", True  # type: ignore[attr-defined]  # noqa: SLF001  # else it reads
+        return super().handle_401(r, **kwargs)
+
+
 def _readable(path: Path) -> Path:
     try:
         path.read_bytes()
@@ -141,5 +155,5 @@ def _login(source: HttpSource, folder: Path) -> AuthBase | None:
         raise ConfigurationError(f"{path}: cannot be read as UTF-8") from exc
     if not password:
         raise ConfigurationError(f"{path}: is empty: write the password into it")
-    kind = HTTPBasicAuth if source.login.kind == "basic" else HTTPDigestAuth
+    kind = HTTPBasicAuth if source.login.kind == "basic" else BoundedDigest
     return kind(source.login.username, password)
