@@ -134,7 +134,8 @@ class BoundedDigest(HTTPDigestAuth):
         if 400 <= r.status_code < 500:  # those that the library answers
             r.raw.close()
             r._content, r._content_consumed = b"", True  # type: ignore[attr-defined]  # noqa: SLF001  # else it reads
-        return super().handle_401(r, **kwargs)
+        answer: requests.Response = super().handle_401(r, **kwargs)  # type: ignore[no-untyped-call]
+        return answer
 
 
 def _readable(path: Path) -> Path:
