@@ -27,7 +27,7 @@ PURE_LEAST := 95
 SERVERS := -q -n 2 --dist loadfile
 OPA = $$($(ENSURE) opa)
 
-.PHONY: help demo test tools dev fmt lint policies mutants bundle bundle-check docs docs-check unit servers conformance two-worlds worlds probes-test probes timing functional faults kills bench bench-ledger soak bench-filter bench-proxy bench-memory clean
+.PHONY: help demo test tools dev fmt lint policies mutants bundle bundle-check docs docs-check unit servers conformance two-worlds worlds fuzz probes-test probes timing functional faults kills bench bench-ledger soak bench-filter bench-proxy bench-memory clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | column -t -s '	'
@@ -123,11 +123,11 @@ bench-memory: dev tools ## memory of the workers after 20,000 and after 100,000 
 two-worlds: dev tools ## 500 pairs of databases that differ in sealed records only show the same bytes
 	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/worlds $(SERVERS)
 
-worlds: dev tools ## the same with 10,000 new pairs (WORLDS, WORLDS_SEED), and its page in docs/reports
-	@seed="$${WORLDS_SEED:-$$RANDOM$$RANDOM}"; echo "WORLDS_SEED=$$seed"; \
-	report="$$(mktemp)"; \
-	SIDECAR_OPA="$(OPA)" WORLDS="$${WORLDS:-10000}" WORLDS_SEED="$$seed" WORLDS_REPORT="$$report" $(BIN)/pytest tests/worlds -q -k nothing_tells; \
-	$(BIN)/python -m tests.worlds.report "$$report" docs/reports/worlds.md; rm "$$report"
+worlds: dev tools ## the same with 10,000 new pairs (WORLDS, WORLDS_SEED), and its page in docs/reports; goes on where it was stopped
+	SIDECAR_OPA="$(OPA)" $(BIN)/python -m tests.worlds.run
+
+fuzz: ## fuzzers of all parsers under atheris, FUZZ_SECONDS each (60); TARGETS="token xml" for some
+	@python="$$($(ENSURE) fuzz)"; PYTHONPATH=. "$$python" -m tests.fuzz.run $(TARGETS)
 
 probes-test: dev tools ## an attacker guesses who has sealed records, on four systems; a few hundred persons
 	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/probes $(SERVERS)
@@ -146,4 +146,4 @@ faults: dev tools ## kills, full disks, fail-over, cut connections, dead servers
 	SIDECAR_OPA="$(OPA)" $(BIN)/pytest tests/faults $(SERVERS)
 
 clean: ## remove what targets made in the checkout
-	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage build dist
+	rm -rf .venv .demo .worlds .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage build dist

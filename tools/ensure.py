@@ -4,6 +4,7 @@ Standard library only: it runs before there is an environment. Tools are kept ou
 ``$SIDECAR_TOOLS`` (default ``~/.cache/sidecar-tools``), so that a fresh clone finds them again.
 
     python3 tools/ensure.py venv demo|dev     the environment in .venv, from the hash-locked requirements
+    python3 tools/ensure.py fuzz              the fuzzers' environment in .fuzz/venv; prints its Python
     python3 tools/ensure.py opa               prints the path of an OPA 1.20, or nothing where there can be none
     python3 tools/ensure.py helm              prints the path of the pinned Helm
     python3 tools/ensure.py fsck              prints the path of Tessera's fsck, which verifies tiled logs
@@ -32,6 +33,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
+FUZZ_VENV = ROOT / ".fuzz" / "venv"
+FUZZ_LOCKS = (ROOT / "requirements.lock", ROOT / "requirements-fuzz.lock")
 LOCKS = {"demo": ROOT / "requirements.lock", "dev": ROOT / "requirements-dev.lock"}
 LEAST_PYTHON = (3, 11)
 
@@ -115,6 +118,34 @@ def _pip(*arguments: str) -> None:
     command = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "-q", *arguments]
     if subprocess.run(command, check=False).returncode:
         raise Failed("the locked packages cannot be installed: is a package index reachable (pip config list)?")
+
+
+def ensure_fuzz() -> str:
+    """Python of an environment with atheris, which is in no other: its wheels are for few Pythons on Linux only."""
+    python, stamp = FUZZ_VENV / "bin" / "python", FUZZ_VENV / ".stamp"
+    state = hashlib.sha256(platform.python_version().encode() + b"".join(lock.read_bytes() for lock in FUZZ_LOCKS))
+    if not stamp.is_file() or stamp.read_text(encoding="ascii") != state.hexdigest():
+        say("Setting up .fuzz/venv …")
+        shutil.rmtree(FUZZ_VENV, ignore_errors=True)
+        FUZZ_VENV.parent.mkdir(exist_ok=True)
+        subprocess.run([sys.executable, "-m", "venv", str(FUZZ_VENV)], check=True)
+        command = [
+            str(python),
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "-q",
+            "install",
+            "--require-hashes",
+            "--no-deps",
+        ]
+        locks = [part for lock in FUZZ_LOCKS for part in ("-r", str(lock))]
+        if subprocess.run([*command, *locks], check=False, stdout=sys.stderr).returncode:
+            raise Failed(
+                "the fuzzers' packages cannot be installed: is a package index reachable, and this Linux on x86-64?"
+            )
+        stamp.write_text(state.hexdigest(), encoding="ascii")
+    return str(python)
 
 
 def _link_checkout() -> None:
@@ -329,6 +360,15 @@ def _apt(package: str) -> None:
             raise Failed(f"{' '.join(command)} did not succeed: install {package} by hand")
 
 
+PRINTED = {
+    "fsck": ensure_fsck,
+    "fuzz": ensure_fuzz,
+    "helm": ensure_helm,
+    "omniwitness": ensure_omniwitness,
+    "opa": ensure_opa,
+}
+"""What has a path."""
+
 INSTALLED = {
     "mariadb": ensure_mariadb,
     "nginx": ensure_nginx,
@@ -346,14 +386,8 @@ def main(arguments: list[str]) -> int:
     match arguments:
         case ["venv", ("demo" | "dev") as kind]:
             ensure_venv(kind)
-        case ["opa"]:
-            print(ensure_opa())
-        case ["helm"]:
-            print(ensure_helm())
-        case ["fsck"]:
-            print(ensure_fsck())
-        case ["omniwitness"]:
-            print(ensure_omniwitness())
+        case [name] if name in PRINTED:
+            print(PRINTED[name]())
         case [name] if name in INSTALLED:
             INSTALLED[name]()
         case _:

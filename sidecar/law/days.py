@@ -18,6 +18,9 @@ DAY_SECONDS = 24 * 3600
 FIRST_YEAR = 1800
 """Years before it are impossible in our records (R23)."""
 
+LAST_DAY = 99991231
+"""Of the calendar; a number column may hold any number."""
+
 _EPOCH = date(1970, 1, 1).toordinal()
 _DAY = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})|([0-9]{4})-([0-9]{2})-([0-9]{2})", re.ASCII)
 
@@ -55,7 +58,7 @@ def to_date(day: int) -> date:
 
 def is_day(day: int) -> bool:
     """Whether the integer is a real calendar date from the year 1800 on."""
-    if day < FIRST_YEAR * 10000:
+    if not FIRST_YEAR * 10000 <= day <= LAST_DAY:
         return False
     try:
         to_date(day)

@@ -81,7 +81,7 @@ def leaf(body: bytes) -> Leaf:
     """The padded leaf of a stored body. The caller MUST compare its hash with the one that was stored.
 
     Raises:
-        EntryInvalid: the body is no JSON object, or too long.
+        EntryInvalid: see ``read``.
     """
     return read(body)[1]
 
@@ -90,10 +90,19 @@ def read(body: bytes) -> tuple[dict[str, Any], Leaf]:
     """The clear fields of a stored body, and its padded leaf. The caller MUST compare the leaf's hash.
 
     Raises:
-        EntryInvalid: the body is no JSON object, or too long.
+        EntryInvalid: the body is no JSON object, not in its canonical form, or too long. Two bodies never have one leaf:
+            other spacing, or a member named twice, could be read differently under the same hash.
     """
     found = decode(body)
-    return found, _pad(orjson.dumps({**found, "pad": ""}, option=orjson.OPT_SORT_KEYS))[1]
+    if "pad" in found:
+        raise EntryInvalid("a stored body has no pad")
+    try:
+        canonical, leaf = _pad(orjson.dumps({**found, "pad": ""}, option=orjson.OPT_SORT_KEYS))
+    except orjson.JSONEncodeError as exc:
+        raise EntryInvalid("the stored body has no canonical form") from exc
+    if canonical != body:
+        raise EntryInvalid("the stored body is not in its canonical form")
+    return found, leaf
 
 
 def _pad(whole: bytes) -> tuple[bytes, Leaf]:

@@ -88,7 +88,10 @@ def _leaf(row: Row, place: int) -> Leaf:
     """Rule 1."""
     if row.position != place or row.body is None:
         raise _damaged(f"position {place} has no entry")
-    leaf = entry.leaf(row.body)
+    try:
+        leaf = entry.leaf(row.body)
+    except entry.EntryInvalid as exc:
+        raise _damaged(f"position {place} has an entry that cannot be read") from exc
     if leaf.hash != row.position_leaf:
         raise _damaged(f"position {place} has another leaf hash than its entry")
     return leaf

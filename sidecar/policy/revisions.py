@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sidecar.clock import Clock
 from sidecar.codes import Channel, EntryKind
 from sidecar.errors import ConfigurationError, RevisionUnapproved
+from sidecar.keys.ids import RandomBytes, system_random
 from sidecar.ledger.build import EntryBuilder, milliseconds
 from sidecar.ledger.types import Effect, EffectRefused, Ledger
 from sidecar.policy import artefacts
@@ -218,6 +219,7 @@ def activate(
     clock: Clock,
     conformance: Callable[[Revision], None],
     officer: str = "",
+    random: RandomBytes = system_random,
 ) -> Revision:
     """Activate an approved revision, with its ledger entry, at once for all who load it from now on.
 
@@ -232,6 +234,7 @@ def activate(
         clock: for the time of activation.
         conformance: refuses by raising; ``policy.grid.conformance`` in production.
         officer: who activates, for the entry.
+        random: source of the entry's id and salt.
 
     Raises:
         RevisionUnapproved: anything about it is not as approved, or its number is not above the last one.
@@ -246,12 +249,14 @@ def activate(
         raise RevisionUnapproved(f"{candidate.folder}: expected revision {number}, got {manifest.number}")
     revision = _assemble(candidate, manifest, settings)
     conformance(revision)
-    _commit(revision, candidate, ledger, clock, officer)
+    _commit(revision, candidate, ledger, clock, officer, random)
     return revision
 
 
-def _commit(revision: Revision, candidate: Candidate, ledger: Ledger, clock: Clock, officer: str) -> None:
-    entry = EntryBuilder(clock).build(
+def _commit(  # noqa: PLR0917  # who, what, when and where
+    revision: Revision, candidate: Candidate, ledger: Ledger, clock: Clock, officer: str, random: RandomBytes
+) -> None:
+    entry = EntryBuilder(clock, random).build(
         EntryKind.POLICY,
         Channel.CLI,
         officer=officer,

@@ -20,7 +20,7 @@ import orjson
 import pytest
 
 from sidecar.demo import legacy
-from sidecar.demo.archive_catalog import ARCHIVE
+from sidecar.demo.archive_catalog import ARCHIVE, archive_catalog
 from sidecar.demo.people import SCHOOL
 from sidecar.errors import LedgerUnavailable
 from sidecar.gateway.types import Request, Response
@@ -206,6 +206,30 @@ def test_worlds_that_differ_in_sealed_records_only_give_the_same_bytes(folder, w
     assert {answer.status for answer in found["none"][0]} == {200}
     for name in worlds:
         assert found[name] == found["none"], name
+
+
+def test_what_a_joint_case_drops_is_neither_read_nor_shown_by_the_proxy(folder, whole, keys):
+    """R16b, S10: not the cover mark, and not even that a dropped field cannot be read as the catalog says."""
+    catalog = archive_catalog(whole).replace(
+        "{column: JTZZ, class: address}", "{column: JTZZ, class: address, format: YYYYMMDD}"
+    )
+    joint = replace(legacy.OPEN, GTFZ="1")
+    calls = [
+        RECORDED[f"{kind} {legacy.OPEN.AJBH}{more}"] for kind, more in (("json", " "), ("form", " {}"), ("soap", ""))
+    ]
+    found = []
+    try:
+        for number, told in enumerate(({"JTZZ": "20200101", "FMBJ": "2"}, {"JTZZ": "同案人住址", "FMBJ": "1"})):
+            write(folder / "whole", [record(joint) | told])
+            world = ArchiveWorld(folder / f"joint-{number}", whole, catalog=catalog, keys=keys)
+            found.append(
+                [world.call(method, path, body=body, headers=headers) for method, path, body, headers in calls]
+            )
+            world.close()
+    finally:
+        write(folder / "whole", map(record, ALL))
+    assert found[0] == found[1]
+    assert all(joint.AJBH.encode() in answer.body for answer in found[0])
 
 
 def test_whoever_gets_three_fields_gets_no_others_from_the_service(world):

@@ -89,6 +89,7 @@ class World:
         **settings: Mapping[str, Any],
     ) -> None:
         self.folder, self.clock = folder, FixedClock(NOW)
+        self.random = Drip(b"setting up")
         if keys is None:
             make_keys(folder / "keys")
         else:
@@ -178,7 +179,7 @@ class World:
         ]
         file = self.folder / "units.yaml"
         file.write_bytes(orjson.dumps({"registry": 1, "units": units}))  # JSON is YAML
-        ledger = open_ledger(self.settings, self.clock, engine=self.state)
+        ledger = open_ledger(self.settings, self.clock, engine=self.state, random=self.random)
         organs = baseline().params().organs
         import_units(
             file,
@@ -188,6 +189,7 @@ class World:
             organs=organs,
             registrar="张三",
             confirmed_by="李四",
+            random=self.random,
         )
         self.activate(1, ledger)
         ledger.close()
@@ -204,6 +206,7 @@ class World:
             database=self.state,
             clock=self.clock,
             conformance=lambda _: None,
+            random=self.random,
         )
 
     # --- what people bring ---------------------------------------------------------------------------------------

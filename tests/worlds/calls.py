@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, urlencode
 
+import orjson
 from hypothesis import strategies as st
 
+from sidecar.demo.archive import QUERY, SOAP, SPACE
+from sidecar.demo.archive_catalog import ARCHIVE
 from sidecar.demo.people import COURT, EMPLOYER, NOTARY, POLICE, SCHOOL, DemoUnit
 from sidecar.demo.story import CASE, NO_GROUND, NOTARISING, POLICE_CASE, VETTING, Purpose
 from tests.worlds.county import ADULT, CRIMES, FIELDS, PEOPLE, Person
@@ -42,6 +46,8 @@ CLIENTS: Mapping[str, Client] = {
     "stranger": Client("x1", STRANGER, VETTING),
     "approver": Client("a1", POLICE, roles=("approver",)),
     "prosecutor": Client("z1", POLICE, roles=("prosecutor",)),
+    "clerk": Client("k1", POLICE, roles=("archive_clerk",)),
+    "security": Client("o1", POLICE, roles=("security_officer",)),
     "foreign": Client("f1", POLICE, claims={"aud": "elsewhere"}),
     "none": Client("", None),
 }
@@ -79,6 +85,40 @@ class Again:
 
 
 @dataclass(frozen=True)
+class Open:
+    """``POST /v1/sessions``: the client's calls to the archive are the session's from now on."""
+
+    client: str
+    stated: Body
+
+
+@dataclass(frozen=True)
+class Legacy:
+    """A legacy client's own call below ``/proxy/archive``, with the facts as headers or a session's name and password.
+
+    Attributes:
+        path: below the database, percent-encoded, with its query.
+        kind: of the body.
+        session: whether it is the client's session's, where it has opened one.
+    """
+
+    client: str
+    method: str
+    path: str
+    body: bytes = b""
+    kind: str = "text/plain"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    session: bool = False
+
+
+@dataclass(frozen=True)
+class Next:
+    """The page that an earlier legacy call's answer names."""
+
+    of: int
+
+
+@dataclass(frozen=True)
 class Raw:
     """Bytes that are no inquiry."""
 
@@ -91,7 +131,8 @@ class Raw:
 
 @dataclass(frozen=True)
 class Visit:
-    """Any other request."""
+    """Any other request. In ``path``, ``{id}``, ``{inquiry}`` and ``{number}`` stand for what was learned last:
+    an application's id, an inquiry's, the newest tile's number."""
 
     method: str
     path: str
@@ -107,7 +148,7 @@ class Wait:
     seconds: int
 
 
-Call = Ask | More | Again | Raw | Visit | Wait
+Call = Ask | More | Again | Open | Legacy | Next | Raw | Visit | Wait
 
 # --- targets ---------------------------------------------------------------------------------------------------------
 
@@ -224,6 +265,171 @@ PATHS = (
 _METHODS = ("GET", "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "POST", "QUERY")
 
 
+# --- every operation once --------------------------------------------------------------------------------------------
+
+APPLICATION = {
+    "database": "county", "subject": {"person_id": PEOPLE[-1].SFZH}, "scope": "sealed", "reason": CASE.reason,
+    "basis": CASE.basis, "purpose": CASE.code, "case_number": POLICE_CASE,
+}  # fmt: skip
+PAPER_LETTER = {
+    "unit": NOTARY.code, "number": "示公函字〔2026〕1号", "officer": "n1", "subjects": [ADULT.SFZH], "databases": ["county"],
+    "scope": "open", "basis": NOTARISING.basis, "purpose": NOTARISING.code, "valid_from": "2026-11-01", "valid_to": "2026-12-01",
+}  # fmt: skip
+
+
+def at_desk(action: str, client: str = "police", body: Body | None = None) -> Visit:
+    """A step of an application."""
+    path = f"/v1/applications/{{id}}/{action}" if action else "/v1/applications"
+    return Visit("POST", path, client, body=b"" if body is None else orjson.dumps(body))
+
+
+def drafted(*steps: Visit) -> tuple[Call, ...]:
+    """An application, and what becomes of it."""
+    return (at_desk("", body=APPLICATION), *steps, Visit("GET", "/v1/applications/{id}", "police"))
+
+
+def seen(path: str, client: str = "none") -> tuple[Call, ...]:
+    return (Visit("GET", path, client), Visit("HEAD", path, client), Visit("OPTIONS", path, client))
+
+
+def persons(client: str, who: Person, query: str = "", **more: Any) -> Legacy:
+    """JSON, by page number."""
+    return Legacy(client, "GET", f"/persons/{who.SFZH}/records{query}", **more)
+
+
+def crimes(client: str, crime: str, **page: int) -> Legacy:
+    """JSON in GBK, by cursor."""
+    words = urlencode({"zm": crime}, encoding="gbk") + "".join(f"&{name}={value}" for name, value in page.items())
+    return Legacy(client, "GET", f"/crimes?{words}")
+
+
+def feed(client: str, who: Person, **more: Any) -> Legacy:
+    """A list, by Link header."""
+    return Legacy(client, "GET", f"/feed?id={who.SFZH}", **more)
+
+
+def form(client: str, who: Person, **page: int) -> Legacy:
+    """A form in GB18030, answered by XML, by offset."""
+    text = f"xm={quote(who.XM, encoding='gb18030')}&csrq={who.CSRQ}" + "".join(f"&{n}={v}" for n, v in page.items())
+    return Legacy(client, "POST", "/query", text.encode(), "application/x-www-form-urlencoded")
+
+
+def soap(client: str, who: Person, **more: Any) -> Legacy:
+    """SOAP 1.1."""
+    text = QUERY.format(soap=SOAP, space=SPACE, number=who.SFZH)
+    action = {"SOAPAction": '"urn:archive#getRecords"'}
+    return Legacy(client, "POST", "/soap", text.encode(), "text/xml; charset=utf-8", action, **more)
+
+
+def opened(client: str, who: Person) -> tuple[Call, ...]:
+    """A session, and calls of it: about its subject, and about another one."""
+    other = PEOPLE[PEOPLE.index(who) - 1]
+    return (
+        Open(client, by_number(who)),
+        *(persons(client, each, "?size=2", session=True) for each in (who, other)),
+        feed(client, who, session=True),
+        Next(-1),
+        soap(client, who, session=True),
+    )
+
+
+TOURS: Sequence[tuple[Call, ...]] = (
+    drafted(at_desk("submit"), at_desk("approve", "approver", {"valid_days": 1}), at_desk("undertaking", body={})),
+    drafted(at_desk("submit"), at_desk("refuse", "approver", {"codes": ["purpose-not-allowed"], "text": "不予许可"})),
+    drafted(at_desk("withdraw")),
+    (Visit("POST", "/v1/letters", "clerk", body=orjson.dumps(PAPER_LETTER)), *seen("/v1/databases", "police")),
+    (
+        Ask("police", by_number(ADULT)), Ask("police", by_number(PEOPLE[-1])), Wait(120), *seen("/log/checkpoint", "prosecutor"),
+        *seen("/log/tile/entries/{number}", "prosecutor"), *seen("/log/tile/0/{number}", "prosecutor"),
+        *seen("/log/origins", "prosecutor"),
+        *seen("/log/proof/{inquiry}", "prosecutor"), *seen("/oversight/v1/events", "prosecutor"),
+    ),
+    (
+        Wait(120), *seen("/log/checkpoint", "prosecutor"), *seen("/log/2026/checkpoint", "prosecutor"),
+        *seen("/log/2026/tile/entries/{number}", "prosecutor"), *seen("/log/2026/tile/0/{number}", "prosecutor"),
+    ),
+    (*seen("/policy/v1/revisions", "security"), *seen("/v1/keys"), *seen("/healthz"), *seen("/readyz")),
+    (*seen("/metrics"), *seen("/openapi.json"), *seen("/docs"), *seen("/docs/reason-codes")),
+    *(opened(client, who) for client in ("police", "school") for who in (ADULT, PEOPLE[-1], PEOPLE[2])),
+    tuple(persons(client, who, "?page=1&size=2") for client in ("police", "court") for who in PEOPLE),
+    tuple(call(client, who) for call in (form, soap, feed) for client in ("police", "notary") for who in PEOPLE),
+    *((crimes("police", crime, limit=2), Next(-1), Next(-1)) for crime in CRIMES),
+)  # fmt: skip
+"""Every operation with an answer that is no refusal, in an order that makes it so."""
+
+
+def operation(call: Call) -> tuple[str, str] | None:
+    """Method and path of a call's operation; None where nothing is sent."""
+    if isinstance(call, Visit):
+        return call.method.lower(), call.path.partition("?")[0]
+    if isinstance(call, (Legacy, Next)):
+        return "", f"/proxy/{ARCHIVE}"
+    if isinstance(call, Wait):
+        return None
+    return "post", "/v1/sessions" if isinstance(call, Open) else "/v1/inquiries"
+
+
+def _toured() -> st.SearchStrategy[tuple[Call, ...]]:
+    """A tour, or some of it in another order."""
+    whole = st.sampled_from(TOURS)
+    some = whole.flatmap(lambda tour: st.lists(st.sampled_from(tour), min_size=1, max_size=4).map(tuple))
+    return st.one_of(some, whole.map(lambda tour: tour[:6]))
+
+
+_PAGES = (
+    "",
+    "",
+    "?page=1&size=1",
+    "?page=2&size=1",
+    "?page=2&size=2",
+    "?page=3&size=2",
+    "?page=0",
+    "?size=101",
+    "?x=1",
+)
+_NO_ROUTE = (
+    ("GET", "/persons//records"), ("GET", "/persons/%2e%2e/records"), ("DELETE", "/persons/1/records"), ("HEAD", "/feed?id=1"),
+    ("OPTIONS", "/query"), ("PUT", "/soap"), ("GET", "/crimes?zm=%FF"), ("GET", "/crimes"), ("POST", "/query"), ("POST", "/soap"),
+    ("GET", "/feed?id=1&id=2"), ("GET", "/feed?id=' OR 1=1"), ("TRACE", "/feed"), ("GET", "/nothing"),
+)  # fmt: skip
+
+
+def _legacies() -> st.SearchStrategy[Call]:
+    clients = st.sampled_from((*ANSWERED, *ANSWERED, *CLIENTS))
+    people = st.sampled_from(PEOPLE)
+    packed = st.sampled_from(({}, {}, {}, *HEADERS))
+    session = st.booleans()
+    small = st.sampled_from(({}, {"limit": 1}, {"limit": 2}))
+    wrong = st.builds(lambda client, parts: Legacy(client, *parts), clients, st.sampled_from(_NO_ROUTE))
+    return st.one_of(
+        st.builds(
+            lambda client, who, page, headers, own: persons(client, who, page, headers=headers, session=own),
+            clients, people, st.sampled_from(_PAGES), packed, session,
+        ),
+        st.builds(lambda client, who, own: feed(client, who, session=own), clients, people, session),
+        st.builds(lambda client, who, page: form(client, who, **page), clients, people, small),
+        st.builds(lambda client, who, own: soap(client, who, session=own), clients, people, session),
+        st.builds(lambda client, crime, page: crimes(client, crime, **page), clients, st.sampled_from(CRIMES), small),
+        st.builds(Next, st.integers(0, 3)),
+        st.builds(lambda client, who: Open(client, by_number(who)), clients, people),
+        wrong,
+    )  # fmt: skip
+
+
+def _from_archive() -> st.SearchStrategy[Call]:
+    """Inquiries of ours that the archive's service answers."""
+    targets = st.one_of(
+        st.sampled_from(PEOPLE).map(by_number),
+        st.sampled_from(PEOPLE).map(by_name),
+        st.sampled_from(CRIMES).map(lambda crime: search(("crime", "eq", crime))),
+    )
+    stated = st.builds(lambda target, order: {**target, **order, "database": ARCHIVE}, targets, _order())
+    return st.builds(Ask, st.sampled_from((*ANSWERED, *ANSWERED, *CLIENTS)), stated, _headers(), _door())
+
+
+# --- drawn -----------------------------------------------------------------------------------------------------------
+
+
 def _headers() -> st.SearchStrategy[Mapping[str, str]]:
     return st.sampled_from(HEADERS)
 
@@ -294,7 +500,8 @@ def _turned() -> st.SearchStrategy[tuple[Call, ...]]:
 
 def calls(most: int = 8) -> st.SearchStrategy[tuple[Call, ...]]:
     """A sequence of calls: inquiries first of all, their pages and repetitions, and everything else."""
-    one = st.one_of(_asks(), _asks(), _asks(), _followers(), _others()).map(lambda call: (call,))
-    some = st.lists(st.one_of(one, one, one, _turned()), min_size=2, max_size=most)
+    one = st.one_of(_asks(), _asks(), _asks(), _followers(), _others(), _legacies(), _from_archive())
+    alone = one.map(lambda call: (call,))
+    some = st.lists(st.one_of(alone, alone, _turned(), _toured()), min_size=2, max_size=most)
     first = st.one_of(_everything(), _everything(), _asks())
     return st.builds(lambda first, rest: (first, *(call for part in rest for call in part)), first, some)

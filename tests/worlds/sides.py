@@ -9,14 +9,18 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
+import shutil
 import sqlite3
 import sys
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import orjson
 import psycopg
@@ -24,20 +28,43 @@ import structlog
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
+from sidecar.clock import FixedClock
+from sidecar.demo.archive import PASSWORD
+from sidecar.demo.archive_catalog import ARCHIVE, archive_catalog
 from sidecar.gateway import metrics
 from sidecar.gateway.answer_time import leaving
+from sidecar.keys.generate import create_log_key
 from sidecar.ledger.open import open_ledger
 from sidecar.ledger.sequencer import Sequencer
+from sidecar.ledger.signed import nothing_signed
+from sidecar.ledger.signer import open_signer
+from sidecar.ledger.tiles import WIDTH, Bundle
 from sidecar.oversight.projector import AlertProjector
 from sidecar.papers.register import import_register
-from sidecar.papers.tables import IDEMPOTENCY_KEYS, INQUIRIES, LETTER_USES
+from sidecar.papers.tables import IDEMPOTENCY_KEYS, INQUIRIES, LETTER_USES, LETTERS, SESSIONS
 from sidecar.settings import Logging, Server
 from sidecar.web.answer_time import HELD
 from sidecar.web.app import create_app
 from sidecar.web.logging import configure
-from tests.support.world import DEPLOYMENT, NOW, Drip, World
-from tests.worlds.calls import CLIENTS, Again, Ask, Body, Call, Client, More, Raw, Visit, Wait, by_number
+from tests.support.world import APPROVERS, DEPLOYMENT, NOW, Drip, World
+from tests.worlds.calls import (
+    CLIENTS,
+    Again,
+    Ask,
+    Body,
+    Call,
+    Client,
+    Legacy,
+    More,
+    Next,
+    Open,
+    Raw,
+    Visit,
+    Wait,
+    by_number,
+)
 from tests.worlds.county import ADULT, CATALOG, REGISTERED, TABLE, Pair, Values
+from tests.worlds.shelves import Shelf, Shelves
 
 _EVENTS = "SELECT * FROM oversight_events WHERE seq > :seen ORDER BY seq"
 _POSITIONS = (
@@ -119,13 +146,19 @@ def _parts(seen: tuple[Any, ...] | bytes | str) -> Sequence[Any]:
 
 
 class Side(World):
-    """One of two deployments: the real application, and a legacy database whose rows are replaced for each world."""
+    """One of two deployments: the real application, and legacy systems whose rows are replaced for each world.
 
-    def __init__(self, folder: Path, keys: Path, places: Places, name: str) -> None:
+    The same rows are in a database of the county and, as records, in the archive's old HTTP service.
+    """
+
+    def __init__(self, folder: Path, keys: Path, places: Places, name: str, shelf: Shelf) -> None:
         self._legacy_url, self._state_url = places.legacy(name), places.state(name)
+        self._shelf = shelf
         folder.mkdir()
-        storage = {"storage": {"url": self._state_url}} if self._state_url else {}
-        super().__init__(folder, keys=keys, gateway={"page_size": 4}, **storage)
+        sections: dict[str, Any] = {"storage": {"url": self._state_url}} if self._state_url else {}
+        sections["policy"] = {**_POLICY, "approvers": {name: f"keys/{name}.pub.pem" for name in APPROVERS}}
+        sections["ledger"] = {"log_key": f"keys/{LOG_KEY}", "signed_file": "log.signed"}
+        super().__init__(folder, keys=keys, gateway={"page_size": 4}, **sections)
         thin = replace_server(self.settings, thin_lane=False)
         self.doors = {
             "thin": self.app.wsgi_app,
@@ -133,12 +166,18 @@ class Side(World):
         }
         self._seal()
         runtime, ports = self.gateway.runtime, self.gateway.ports
+        signed = self.settings.path(self.settings.ledger.signed_file)
+        signed.write_bytes(nothing_signed(DEPLOYMENT))
+        signed.chmod(0o600)
+        # It only goes on, while worlds begin at NOW again and again: it starts early, for nobody's clock may be behind it.
+        self._log_clock = FixedClock(NOW - timedelta(days=300))
         self._sequencer = Sequencer(
             self.state,
             ports.ledger,
-            self.clock,
+            self._log_clock,
             [AlertProjector(runtime.engine, DEPLOYMENT)],
             random=Drip(b"sequencer"),
+            publisher=open_signer(self.settings, ports.ledger, self._log_clock),
         )
         self._rows = _Rows(self._legacy_url)
         self._positions = self._events = self._serial = 0
@@ -149,6 +188,8 @@ class Side(World):
         settings = super()._settings(sections)
         (self.folder / "county.yaml").write_text(CATALOG, encoding="utf-8")
         (self.folder / "county.dsn").write_text(self._legacy_url, encoding="utf-8")
+        (self.folder / "archive.yaml").write_text(archive_catalog(self._shelf.url), encoding="utf-8")
+        (self.folder / PASSWORD).write_text(self._shelf.secret, encoding="utf-8")
         return settings
 
     def _legacy(self, cases: Iterable[Any]) -> None:
@@ -157,18 +198,23 @@ class Side(World):
         engine.dispose()
 
     def _seal(self) -> None:
-        """One record is in the seal register of both deployments."""
+        """One record, in the county and in the archive, is in the seal register of both deployments."""
         decision = {
-            "effect": "seal", "database": "county", "record_key": "|".join(map(str, REGISTERED)), "number": "（2026）浙0101刑封1号",
+            "effect": "seal", "record_key": "|".join(map(str, REGISTERED)),
             "authority": "示例县人民法院", "date": "2026-11-20", "ground": "s1", "subject": {"person_id": ADULT.SFZH, "name": ADULT.XM},
         }  # fmt: skip
         file = self.folder / "register.yaml"
-        file.write_bytes(orjson.dumps({"register": 1, "decisions": [decision]}))
+        decisions = [
+            {**decision, "database": name, "number": f"（2026）浙0101刑封{number}号"}
+            for number, name in enumerate(("county", ARCHIVE), 1)
+        ]
+        file.write_bytes(orjson.dumps({"register": 1, "decisions": decisions}))
         with contextlib.closing(
-            open_ledger(self.settings, self.clock, engine=self.state)
+            open_ledger(self.settings, self.clock, engine=self.state, random=self.random)
         ) as ledger:  # not the gateway's writer
             import_register(
-                file, engine=self.state, ledger=ledger, clock=self.clock, keys=self.services.ring, registrar="甲", confirmed_by="乙"
+                file, engine=self.state, ledger=ledger, clock=self.clock, keys=self.services.ring, registrar="甲", confirmed_by="乙",
+                random=self.random,
             )  # fmt: skip
 
     @property
@@ -184,8 +230,7 @@ class Side(World):
     def settle(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Positions for what has none, and what is new: positions with their entries, events."""
         self.gateway.ports.attempts.tick(final=True)
-        while self._sequencer.step():
-            pass
+        self.sign()
         with self.state.connect() as connection:
             placed = connection.execute(text(_POSITIONS), {"first": self._positions}).all()
             events = connection.execute(text(_EVENTS), {"seen": self._events}).all()
@@ -193,9 +238,16 @@ class Side(World):
         self._events += len(events)
         return tuple(tuple(row) for row in placed), tuple(tuple(row) for row in events)
 
+    def sign(self) -> None:
+        """Two minutes later for the sequencer: positions, and a checkpoint signed."""
+        self._log_clock.set(self._log_clock.now() + timedelta(minutes=2))
+        while self._sequencer.step():
+            pass
+
     def plant(self, rows: Sequence[Values]) -> None:
-        """Make the legacy database hold these rows and no others."""
+        """Make database and archive hold these rows and no others."""
         self._rows.replace(rows)
+        self._shelf.place(rows)
 
     def play(self, calls: Sequence[Call], number: int) -> Observed:
         """Make the calls one after the other and see everything that can be seen."""
@@ -215,7 +267,7 @@ class Side(World):
         self.gateway.ports.random.__init__(b"world %d" % number)
         self.gateway.ports.ids.__self__._millis = -1
         with self.state.begin() as connection:
-            for table in (LETTER_USES, IDEMPOTENCY_KEYS, INQUIRIES):
+            for table in (LETTER_USES, LETTERS, IDEMPOTENCY_KEYS, INQUIRIES, SESSIONS):
                 connection.execute(table.delete())
         self.clock.set(NOW)
         self.gateway.latest = datetime.fromtimestamp(0, UTC)
@@ -229,6 +281,10 @@ class Side(World):
         self._rows.close()
         self._sequencer.release()
         super().close()
+
+
+LOG_KEY = "log.pem"
+_POLICY = {"engine": "wasm", "catalogs": ["county.yaml", "archive.yaml"]}
 
 
 def replace_server(settings: Any, **changes: Any) -> Any:
@@ -273,6 +329,16 @@ class _Asked:
     answer: Mapping[str, Any]
 
 
+_NO_ID = "01a2076b-4400-763e-9705-bf33f059dab0"
+_LINK = re.compile(rb"\r\nLink: <([^>]+)>")
+_NEXT = re.compile(rb'"next": "([^"]+)"')
+
+
+def content_of(answer: bytes) -> bytes:
+    """The body of an answer; in front of the answer there may be an interim one (RFC 9110 §15.2)."""
+    return answer.rpartition(b"\r\n\r\n")[2]
+
+
 @dataclass
 class Session:
     """Makes calls against one side; what it learns from answers it learns in both worlds alike."""
@@ -280,22 +346,95 @@ class Session:
     side: Side
     asked: list[_Asked] = field(default_factory=list)
     letters: dict[str, str] = field(default_factory=dict)
+    legacy: list[tuple[Legacy, bytes]] = field(default_factory=list)
+    sessions: dict[str, str] = field(default_factory=dict)
+    learned: dict[str, str] = field(default_factory=lambda: {"id": _NO_ID, "inquiry": _NO_ID, "number": "000.p/1"})
 
     def make(self, call: Call) -> bytes:
         """The answer as it is on the wire; nothing where nothing was sent."""
-        if isinstance(call, Wait):
-            self.side.clock.set(self.side.clock.now() + timedelta(seconds=call.seconds))
-            return b""
-        if isinstance(call, Visit):
-            return self.visit(call)
-        if isinstance(call, Raw):
-            return self.send("POST", "/v1/inquiries", call.client, call.headers, call.body * call.times, call.door)
-        if isinstance(call, Ask):
-            return self._post(call.client, self._body(call), call.headers, call.door)
-        return self._follow(call)
+        match call:
+            case Wait():
+                answer = self._wait(call)
+            case Visit():
+                answer = self.visit(call)
+            case Raw():
+                answer = self.send(
+                    "POST", "/v1/inquiries", call.client, call.headers, call.body * call.times, call.door
+                )
+            case Ask():
+                answer = self._post(call.client, self._body(call), call.headers, call.door)
+            case Open():
+                answer = self._open(call)
+            case Legacy():
+                answer = self._legacy(call)
+            case Next():
+                answer = self._next(call)
+            case _:
+                answer = self._follow(call)
+        return answer
+
+    def _wait(self, call: Wait) -> bytes:
+        self.side.clock.set(self.side.clock.now() + timedelta(seconds=call.seconds))
+        self.side.sign()
+        return b""
 
     def visit(self, call: Visit) -> bytes:
-        return self.send(call.method, call.path, call.client, call.headers, call.body, "thin")
+        path = call.path
+        for name, value in self.learned.items():
+            path = path.replace(f"{{{name}}}", value)
+        answer = self.send(call.method, path, call.client, call.headers, call.body, "thin")
+        self._learn(call, answer)
+        return answer
+
+    def _learn(self, call: Visit, answer: bytes) -> None:
+        content = content_of(answer)
+        if call.path == "/v1/applications" and answer.startswith(b"HTTP/1.1 201"):
+            self.learned["id"] = orjson.loads(content)["id"]
+        if call.path == "/log/checkpoint" and answer.startswith(b"HTTP/1.1 200") and content:
+            size = int(content.split(b"\n")[1])
+            newest = Bundle((size - 1) // WIDTH, (size - 1) % WIDTH + 1)
+            self.learned["number"] = newest.path.removeprefix("tile/entries/")
+
+    def _open(self, call: Open) -> bytes:
+        body = self._body(Ask(call.client, {**call.stated, "database": ARCHIVE}))
+        answer = self.send("POST", "/v1/sessions", call.client, {}, orjson.dumps(body), "thin")
+        if answer.startswith(b"HTTP/1.1 201"):
+            made = orjson.loads(content_of(answer))
+            login = f"{made['username']}:{made['password']}".encode()
+            self.sessions[call.client] = f"Basic {b64encode(login).decode()}"
+        return answer
+
+    def _legacy(self, call: Legacy) -> bytes:
+        headers = {"Content-Type": call.kind, **call.headers}
+        if call.session and call.client in self.sessions:
+            headers["Authorization"] = self.sessions[call.client]
+        else:
+            headers |= self._facts(call.client)
+        answer = self.send(call.method, f"/proxy/{ARCHIVE}{call.path}", call.client, headers, call.body, "thin")
+        self.legacy.append((call, answer))
+        return answer
+
+    def _facts(self, name: str) -> dict[str, str]:
+        """What an inquiry states, as headers."""
+        stated = self._body(Ask(name, {}))
+        basis = stated.pop("basis")
+        told = {
+            "Reason": stated["reason"], "Basis-Instrument": basis["instrument"], "Basis-Article": basis["article"],
+            "Purpose": stated["purpose"], "Case-Number": stated["case_number"], "Letter": stated.get("letter", ""),
+        }  # fmt: skip
+        return {f"Inquiry-{name}": quote(value) for name, value in told.items() if value}
+
+    def _next(self, call: Next) -> bytes:
+        if not self.legacy:
+            return b""
+        earlier, answer = self.legacy[call.of % len(self.legacy)]
+        head, _, body = answer.partition(b"\r\n\r\n")
+        path = earlier.path
+        if link := _LINK.search(head):
+            path = link[1].decode().removeprefix(f"/proxy/{ARCHIVE}")
+        elif following := _NEXT.search(body):
+            path = f"{earlier.path}&from={following[1].decode()}"
+        return self._legacy(replace(earlier, path=path))
 
     def _follow(self, call: More | Again) -> bytes:
         if not self.asked:
@@ -310,7 +449,9 @@ class Session:
 
     def _post(self, client: str, body: dict[str, Any], headers: Mapping[str, str], door: str) -> bytes:
         answer = self.send("POST", "/v1/inquiries", client, headers, orjson.dumps(body), door)
-        self.asked.append(_Asked(client, body, orjson.loads(answer.partition(b"\r\n\r\n")[2])))
+        asked = _Asked(client, body, orjson.loads(content_of(answer)))
+        self.asked.append(asked)
+        self.learned["inquiry"] = str(asked.answer.get("inquiry_id", _NO_ID))
         return answer
 
     def _body(self, call: Ask) -> dict[str, Any]:
@@ -344,6 +485,7 @@ class Session:
             number=f"示公函字〔2026〕{self.side.serial()}号",
             basis=client.ground.basis,
             purpose=client.ground.code,
+            databases=["archive", "county"],
         )
         return made
 
@@ -366,7 +508,7 @@ class Session:
             "Content-Length": str(len(body)),
             **headers,
         }
-        if who.unit is not None:
+        if who.unit is not None and "Authorization" not in headers:
             sent["Authorization"] = f"Bearer {self.side.token(who.subject, who.unit, who.roles, **who.claims)}"
         return sent
 
@@ -450,15 +592,19 @@ class Pairing:
     """Two sides, for as many worlds as wanted."""
 
     def __init__(self, folder: Path, keys: Path, places: Places) -> None:
-        self._parts = (folder, keys, places)
+        self._parts = (folder, shared_keys(folder, keys), places)
         self._built = self._worlds = 0
         self._suspect = False
+        self.archive = Shelves(("archive-a", "archive-b"))
         self.sides = self._build()
 
     def _build(self) -> tuple[Side, Side]:
         folder, keys, places = self._parts
         self._built += 1
-        one, two = (Side(folder / f"w{self._built}{n}", keys, places, f"w{self._built}{n}") for n in "ab")
+        one, two = (
+            Side(folder / f"w{self._built}{n}", keys, places, f"w{self._built}{n}", shelf)
+            for n, shelf in zip("ab", self.archive.of, strict=True)
+        )
         # Compiling a statement takes a tenth of a second; it depends on catalog and revision only, which both share.
         two.connector._ready = replace(two.connector._prepared(), plans=one.connector._prepared().plans)
         return one, two
@@ -482,17 +628,30 @@ class Pairing:
     def _mend(self) -> None:
         """After a difference: are the sides themselves still alike? If not, there are new ones."""
         if self._compare(Pair((), (), (), joint=False), CONTROL)[0]:
-            self.close()
+            self._leave()
             self.sides = self._build()
 
-    def close(self) -> None:
+    def _leave(self) -> None:
         for side in self.sides:
             side.close()
+
+    def close(self) -> None:
+        self._leave()
+        self.archive.close()
+
+
+def shared_keys(folder: Path, keys: Path) -> Path:
+    """All keys, with one for the log: both sides sign alike."""
+    mine = folder / "keys"
+    shutil.copytree(keys, mine)
+    create_log_key(mine / LOG_KEY, mine / "log.signed", nothing_signed(DEPLOYMENT))
+    return mine
 
 
 CONTROL: tuple[Call, ...] = (
     Ask("police", by_number(ADULT)),
     Visit("GET", "/oversight/v1/events", "police"),
+    Visit("GET", "/log/checkpoint", "prosecutor"),
     Visit("GET", "/metrics"),
 )
 """Calls over empty databases, one of which alerts."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.worlds.calls import Ask, Call, More
+from tests.worlds.calls import Ask, Call, Legacy, More, Next, operation
 from tests.worlds.county import Pair, Values
 
 _COLUMNS = {"ZM": "ZM", "crime": "ZM", "case": "AJBH", "term": "XQ_SM"}
@@ -44,6 +44,12 @@ def _holds(condition: Mapping[str, Any], row: Values) -> bool:
     return holds is not None and isinstance(held, str) and isinstance(given, (str, list)) and holds(held, given)
 
 
+def _named(call: Call) -> str:
+    """What a call is counted under: the first parts of its path."""
+    told = operation(call)
+    return "/".join(told[1].split("/")[:3]) if told else ""
+
+
 @dataclass
 class Tally:
     """Counts worlds and answers."""
@@ -53,8 +59,10 @@ class Tally:
     joint: int = 0
     calls: int = 0
     pages: int = 0
+    legacy: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     differing: Counter[int] = field(default_factory=Counter)
+    operations: Counter[str] = field(default_factory=Counter)
 
     def count(self, pair: Pair, calls: Sequence[Call], answers: Sequence[bytes]) -> None:
         answered = [(call, answer[9:12].decode()) for call, answer in zip(calls, answers, strict=True) if answer]
@@ -63,15 +71,18 @@ class Tally:
         self.calls += len(answered)
         self.hit += any(wanted(call.stated, row) for call in asked for row in pair.differing)
         self.joint += pair.joint and any(b'"address":null' in answer for answer in answers)
-        self.pages += sum(isinstance(call, More) and status == "200" for call, status in answered)
+        self.pages += sum(isinstance(call, (More, Next)) and status == "200" for call, status in answered)
+        self.legacy += sum(isinstance(call, (Legacy, Next)) and status == "200" for call, status in answered)
         self.statuses.update(status for _, status in answered)
+        self.operations.update(_named(call) for call, _ in answered)
         self.differing[len(pair.differing)] += 1
 
     def note(self, kind: str) -> None:
         """Add a line to the file for the report, if there is to be one."""
         if file := os.environ.get("WORLDS_REPORT"):
             with Path(file).open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps({"kind": kind, **vars(self)}) + "\n")
+                seed = os.environ.get("WORLDS_SEED", "")
+                lines.write(json.dumps({"kind": kind, "seed": seed, **vars(self)}) + "\n")
 
     def __str__(self) -> str:
         statuses = ", ".join(f"{count} × {status}" for status, count in sorted(self.statuses.items()))

@@ -20,7 +20,7 @@ ISSUE = (
     "Status", "Body", "Order", "Page length", "Totals", "Content-Length", "ETag", "Last-Modified", "Cache headers",
     "Compressed size", "Cursor", "Ledger positions", "Entry sizes", "Receipts", "Limits", "Error texts of the database",
     "Upstream headers and cookies", "Redirects", "LIKE search", "Sort position", "Filters on hidden fields",
-    "Document numbers", "Metrics labels", "Traces", "Log lines", "Statement statistics", "Keep-alive", "Time",
+    "Document numbers", "Sessions of legacy clients", "Tiles, proofs and checkpoints", "Metrics labels", "Traces", "Log lines", "Statement statistics", "Keep-alive", "Time",
 )  # fmt: skip
 
 

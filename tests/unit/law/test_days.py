@@ -37,6 +37,12 @@ def test_every_real_date_is_read_in_each_notation(value):
     assert days.day_text(day) == value.isoformat()
 
 
+@given(st.integers(min_value=10**8))
+def test_a_number_of_any_size_in_a_number_column_is_no_day_and_no_error(number):
+    assert not days.is_day(number)
+    assert days.parse_day(-number) is None
+
+
 @given(st.integers(min_value=-(10**9), max_value=10**9))
 def test_an_integer_is_a_day_exactly_when_the_calendar_has_it(number):
     try:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.ledger import merkle, verify
-from sidecar.ledger.entry import SIZES, EntryInvalid, decode, encode, fields
+from sidecar.ledger.entry import SIZES, EntryInvalid, decode, encode, fields, read
 from sidecar.ledger.types import Entry
 from tests.support.state import entry
 
@@ -96,3 +96,24 @@ def test_what_has_no_canonical_form_is_refused(change, message):
 def test_a_stored_body_that_is_no_object_is_refused(body):
     with pytest.raises(EntryInvalid):
         decode(body)
+
+
+ONE = encode(entry())[0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b" " + ONE,
+        ONE.replace(b":", b": ", 1),
+        b'{"v":2,' + ONE[1:],
+        ONE[:-1] + b',"z":' + b"[" * 300 + b"]" * 300 + b"}",
+        b"{}",
+        b'{"pad":""}',
+    ],
+    ids=["space", "spacing", "a member twice", "depth", "nothing", "its own pad"],
+)
+def test_no_other_body_has_the_leaf_of_an_entry(body):
+    assert read(ONE)[1].hash
+    with pytest.raises(EntryInvalid):
+        read(body)

@@ -12,6 +12,7 @@ from sidecar.clock import FixedClock
 from sidecar.errors import ConfigurationError, LedgerUnavailable
 from sidecar.ledger import merkle
 from sidecar.ledger.checkpoint import Checkpoint, open_checkpoint
+from sidecar.ledger.entry import encode
 from sidecar.ledger.note import parse_verifier
 from sidecar.ledger.publish import publish
 from sidecar.ledger.sequencer import Sequencer
@@ -22,6 +23,7 @@ from sidecar.ledger.verify import verify_database
 from tests.support.state import NOW, ORIGIN, entry
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+OTHER = update(ENTRIES).where(ENTRIES.c.writer_seq == 2).values(body=encode(entry())[0])
 
 
 @pytest.fixture
@@ -102,11 +104,19 @@ def test_another_history_is_refused_even_where_it_is_whole(engine, grow, signed,
     [
         (delete(POSITIONS).where(POSITIONS.c.position == 1), "position 1 has no entry"),
         (delete(ENTRIES).where(ENTRIES.c.writer_seq == 2), "position 1 has no entry"),
-        (update(ENTRIES).where(ENTRIES.c.writer_seq == 2).values(body=b'{"v":1}'), "position 1 has another leaf hash"),
+        (
+            update(ENTRIES).where(ENTRIES.c.writer_seq == 2).values(body=b'{"v":1}'),
+            "position 1 has an entry that cannot",
+        ),
+        (
+            update(ENTRIES).where(ENTRIES.c.writer_seq == 2).values(body=b"[" * 400),
+            "position 1 has an entry that cannot",
+        ),
+        (OTHER, "position 1 has another leaf hash"),
         (update(STATE).values(roots=bytes(64)), "another tree than the sequencer stored"),
         (delete(POSITIONS).where(POSITIONS.c.position == 2), "another tree than the sequencer stored"),
     ],
-    ids=["position", "entry", "body", "roots", "end"],
+    ids=["position", "entry", "form", "depth", "body", "roots", "end"],
 )
 def test_a_log_that_is_not_whole_is_never_signed(engine, grow, signed, tmp_path, change, text):  # noqa: PLR0917  # fixtures
     grow(3)
