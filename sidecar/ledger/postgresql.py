@@ -26,7 +26,7 @@ from sidecar.ledger import merkle
 from sidecar.ledger.build import Random, milliseconds, uuid7
 from sidecar.ledger.entry import encode
 from sidecar.ledger.statement import DONE, REFUSED, Compiled, for_postgresql, key, wire
-from sidecar.ledger.types import Committed, Effect, EffectRefused, Entry, Leaf, T
+from sidecar.ledger.types import WRITER_REST_SECONDS, Committed, Effect, EffectRefused, Entry, Leaf, T
 
 GRACE_SECONDS = 2.0
 """How much longer than the server's own statement time-out we wait before we give the connection up."""
@@ -53,10 +53,11 @@ class _Doubtful(Exception):
 class _Writer:
     """One connection with its chain. Not thread-safe: whoever took it from the pool has it alone."""
 
-    __slots__ = ("_connection", "_pg", "_poll", "_statements", "chain", "id", "seq", "usable")
+    __slots__ = ("_connection", "_pg", "_poll", "_statements", "chain", "id", "last", "seq", "usable")
 
-    def __init__(self, writer: str, connection: psycopg.Connection[Any]) -> None:
+    def __init__(self, writer: str, connection: psycopg.Connection[Any], now: float) -> None:
         self.id = writer
+        self.last = now  # of the monotonic clock, its last commit
         self.seq = 0
         self.chain = merkle.chain_start(writer)
         self.usable = True
@@ -200,6 +201,8 @@ class PostgresLedger:
             attempt = _Attempt(self._take(), body, leaf, compiled, meanwhile)
             try:
                 verdict = attempt.run(values, formats, time.monotonic() + self._timeout)
+                if verdict == DONE:
+                    attempt.writer.last = self._clock.monotonic()
             except _Doubtful as exc:
                 self._resolve(attempt, exc)
                 verdict = DONE
@@ -255,13 +258,13 @@ class PostgresLedger:
             self._slots.release()
 
     def _take(self) -> _Writer:
-        """The writer used last, if its connection still stands; else a new one."""
+        """The writer used last, if it has not rested too long and its connection still stands; else a new one."""
         while True:
             try:
                 writer = self._idle.pop()
             except IndexError:
                 return self._open()
-            if writer.alive():
+            if self._clock.monotonic() - writer.last <= WRITER_REST_SECONDS and writer.alive():
                 return writer
             writer.close()
 
@@ -285,7 +288,7 @@ class PostgresLedger:
             connection.execute(_OPEN_WRITER, (name, stamp, merkle.chain_start(name), stamp))
         except (SQLAlchemyError, psycopg.Error) as exc:
             raise LedgerUnavailable("no connection to the state database, or it does not take writes") from exc
-        return _Writer(name, connection)
+        return _Writer(name, connection, self._clock.monotonic())
 
     def _resolve(self, attempt: _Attempt[Any], doubt: _Doubtful) -> None:
         """Learn whether a doubtful entry exists. Not found proves nothing: the server may still be at it.

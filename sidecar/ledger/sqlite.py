@@ -19,7 +19,7 @@ from sidecar.ledger import merkle
 from sidecar.ledger.build import Random, milliseconds, uuid7
 from sidecar.ledger.entry import encode
 from sidecar.ledger.statement import Single, for_sqlite, key
-from sidecar.ledger.types import Committed, Effect, EffectRefused, Entry, Leaf, T
+from sidecar.ledger.types import WRITER_REST_SECONDS, Committed, Effect, EffectRefused, Entry, Leaf, T
 
 GROUP = 256
 """Most commits in one transaction; bounds how long other processes wait for the write lock."""
@@ -52,6 +52,7 @@ class _Writer:
     connection: sqlite3.Connection
     seq: int
     chain: bytes
+    last: float  # of the monotonic clock, its last commit
 
 
 class SqliteLedger:
@@ -166,6 +167,8 @@ class SqliteLedger:
             job.done.set()
 
     def _transaction(self, group: list[_Job]) -> None:
+        if self._writer and self._clock.monotonic() - self._writer.last > WRITER_REST_SECONDS:
+            self._drop_writer()
         writer = self._writer = self._writer or self._open()
         execute = writer.connection.execute
         execute("BEGIN IMMEDIATE")
@@ -177,6 +180,8 @@ class SqliteLedger:
             if _one(writer, job, seq + 1, following):
                 seq, chain = seq + 1, following
         execute("COMMIT" if seq > writer.seq else "ROLLBACK")
+        if seq > writer.seq:
+            writer.last = self._clock.monotonic()
         writer.seq, writer.chain = seq, chain
 
     def _open(self) -> _Writer:
@@ -192,7 +197,7 @@ class SqliteLedger:
         except sqlite3.Error:
             connection.close()
             raise
-        return _Writer(name, connection, 0, merkle.chain_start(name))
+        return _Writer(name, connection, 0, merkle.chain_start(name), self._clock.monotonic())
 
     def _drop_writer(self) -> None:
         """Forget the writer: whatever its last transaction came to, nothing follows it."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from sidecar.errors import SidecarError
 
 T = TypeVar("T")
+
+WRITER_REST_SECONDS: Final = 12 * 3600.0
+"""A writer that committed nothing for longer is not used again: the sequencer looks seldom at those silent for a day."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
@@ -12,7 +13,7 @@ from sidecar.errors import LedgerUnavailable
 from sidecar.ledger.tables import ENTRIES, WRITERS
 from sidecar.ledger.types import Effect, EffectRefused
 from sidecar.ledger.verify import verify_database
-from tests.support.state import NOTES, USES, entry, note, use
+from tests.support.state import NOTES, NOW, USES, entry, note, use
 
 
 def count(engine, table) -> int:
@@ -133,6 +134,18 @@ class LedgerRules:
         report = verify_database(engine)
         assert (report.fault, report.pending) == (None, 60)
         assert count(engine, WRITERS) <= 4
+
+    def test_a_writer_that_rested_is_not_used_again(self, engine, ledger):
+        moments = (NOW, NOW + timedelta(hours=12), NOW + timedelta(hours=24, seconds=1))
+        writers = []
+        for moment in moments:
+            ledger._clock.set(moment)
+            assert ledger.ready()  # asking is no work
+            committed, _ = ledger.commit(entry())
+            writers.append((committed.writer, committed.seq))
+        assert [seq for _, seq in writers] == [1, 2, 1]
+        assert len({writer for writer, _ in writers}) == 2
+        assert verify_database(engine).ok
 
     def test_after_close_nothing_is_committed(self, engine, ledger):
         assert ledger.ready()
