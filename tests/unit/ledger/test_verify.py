@@ -395,7 +395,7 @@ FIELDS = ("answer", "basis", "channel", "database", "filter", "kind", "officer",
 )
 def test_the_quick_look_takes_nothing_that_the_thorough_one_would_not(fields, codes, extra, page):
     body, leaf = encode(replace(entry(), **fields, codes=tuple(codes), extra=extra, page=page))
-    usual = verifier._usual(body, verifier._Judged(None))
+    usual = verifier._usual(body, verifier._Judged(None, ""))
     plain = "".join(fields.values())
     assert (usual is not None) == (
         plain.isascii()
@@ -424,9 +424,9 @@ def test_the_quick_look_takes_nothing_that_the_thorough_one_would_not(fields, co
 )
 def test_the_quick_look_leaves_any_other_shape_to_the_thorough_one(change):
     body = encode(entry())[0]
-    assert verifier._usual(body, verifier._Judged(None))
+    assert verifier._usual(body, verifier._Judged(None, ""))
     assert body.count(change[0]) == 1
-    assert verifier._usual(body.replace(*change), verifier._Judged(None)) is None
+    assert verifier._usual(body.replace(*change), verifier._Judged(None, "")) is None
 
 
 @given(
