@@ -97,14 +97,6 @@ def test_nothing_is_released_while_the_ledger_cannot_commit(which: str, request:
     works_again(world)
 
 
-def unready(world: World) -> bool:
-    """Whether it serves, and says that it cannot answer."""
-    try:
-        return world.ask("GET", "/readyz").status == 503
-    except OSError:
-        return False
-
-
 def columns_gone(world: World) -> Callable[[], None]:
     owner = world.cluster
     assert owner is not None
@@ -132,15 +124,18 @@ def test_a_legacy_database_that_fails_is_recorded(world: World, fault: Callable[
     works_again(world)
 
 
-def test_a_start_waits_for_the_only_legacy_database_and_opens_it_when_it_answers(world: World) -> None:
+def test_a_start_without_a_legacy_database_serves_the_others_and_opens_it_when_it_answers(world: World) -> None:
     mend = connections_refused(world)
     try:
         preflight.require(load(world.config), SystemClock())
+        gone = {None, world.running().get("gateway")}
         world.reload()
-        wait_for("a start without a database", lambda: unready(world))
+        wait_for("other workers", lambda: world.running().get("gateway") not in gone)
+        wait_for("readiness for the other database", lambda: ready(world))
+        failed(ask(world), 502, "database-unavailable")
     finally:
         mend()
-    wait_for("readiness", lambda: ready(world))
+    wait_for("the database's opening", lambda: ask(world).status == 200)
     works_again(world)
 
 

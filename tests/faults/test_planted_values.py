@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import pytest
 from sqlalchemy import inspect, text
 
 from sidecar.demo import faults, legacy
+from sidecar.demo.archive_catalog import ARCHIVE
 from sidecar.demo.people import LI, WANG, ZHOU
 from sidecar.demo.story import CASE, POLICE_CASE, VETTING
 from sidecar.demo.world import World, ready, wait_for
@@ -141,10 +141,10 @@ def state_bytes(world: World) -> Iterator[tuple[str, bytes]]:
 def files(world: World) -> Iterator[tuple[str, bytes]]:
     """Logs of the sidecar, of its OPA and of PostgreSQL, and everything else that the deployment wrote."""
     assert world.cluster is not None
+    others = {world.cluster.directory, world.folder / "postgres", world.folder / ARCHIVE}  # the legacy systems' own
     yield "postgres.log", world.cluster.log.read_bytes()
     for file in world.folder.rglob("*"):
-        inside = world.cluster.directory in file.parents or Path(world.folder / "postgres") in file.parents
-        if file.is_file() and not inside:
+        if file.is_file() and others.isdisjoint(file.parents):
             yield str(file.relative_to(world.folder)), file.read_bytes()
 
 
